@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * crypto: EdDSA (RFC 8032) by OpenSSL. The only two signature algorithms that DIVE permits.
+ */
+#ifndef DIVE_CRYPTO_H
+#define DIVE_CRYPTO_H
+
+#include "error.h"
+
+/* enum, name in records and in `alg`, OpenSSL's name, bytes of a public key, bytes of a signature */
+#define DIVE_SIGNATURE_ALGORITHMS(X)        \
+    X(ED25519, "ed25519", "ED25519", 32, 64) \
+    X(ED448, "ed448", "ED448", 57, 114)
+
+enum dive_algorithm {
+    DIVE_ALGORITHM_NONE = 0,
+#define X(id, name, openssl, key, sig) DIVE_ALGORITHM_##id,
+    DIVE_SIGNATURE_ALGORITHMS(X)
+#undef X
+};
+
+#define DIVE_PUBLIC_KEY_MAX 57
+
+const char *dive_algorithm_name(enum dive_algorithm algorithm); /* "none" for NONE */
+int dive_algorithm_from_name(struct dive_span name, enum dive_algorithm *out) DIVE_MUST_USE;
+size_t dive_algorithm_key_bytes(enum dive_algorithm algorithm);
+size_t dive_algorithm_signature_bytes(enum dive_algorithm algorithm);
+
+/* 0: `signature` is that of `message` by `key`. DIVE_E_MISMATCH: it is not (a wrong length included).
+ * DIVE_E_TYPE: `key` is not a key of that algorithm. DIVE_E_NOMEM, DIVE_E_INTERNAL. */
+int dive_signature_check(enum dive_algorithm algorithm, struct dive_span key,
+                         struct dive_span signature, struct dive_span message) DIVE_MUST_USE;
+
+#endif

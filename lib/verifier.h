@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * verifier: the DIVE verification of one response (draft-callec-dive-00 section 6, -01 section 7) as a
+ * state machine without I/O. The daemon, divectl, the tests and the fuzzers all drive this one.
+ *
+ * The caller feeds, in any order that the real world brings them: DNS answers, the request, the
+ * response head, content bytes, the end of the content. It asks for: names to look up, whether the
+ * content is covered (must be kept back), and the verdict.
+ *
+ *      new -> start(host) -+-> next_want/answer ...  policy known -+
+ *                          |                                       +-> coverage
+ *                          +-> response(head) ---------------------+
+ *                               next_want/answer ... keys known --+
+ *                               body ... body, end ---------------+-> verdict
+ *
+ * Zeroed memory means UNDECIDED, and one function alone can set ACCEPT. A missing answer, a body that
+ * never ended, a failed allocation: none of them ends in ACCEPT.
+ */
+#ifndef DIVE_VERIFIER_H
+#define DIVE_VERIFIER_H
+
+#include <stdbool.h>
+
+#include "message.h"
+#include "policy_record.h"
+
+enum dive_verdict {
+    DIVE_UNDECIDED = 0,
+    DIVE_ACCEPT,        /* covered, and one signature verified */
+    DIVE_REJECT,        /* covered, and none did; see the reason */
+    DIVE_NOT_COVERED,   /* a policy applies, this response is outside its scopes */
+    DIVE_NOT_SUPPORTED, /* no policy applies to the host */
+};
+
+/* draft-01 section 7.6, `failure-reason` */
+#define DIVE_REASONS(X)                                                                            \
+    X(NONE, "none", "nothing failed")                                                              \
+    X(MISSING_HEADERS, "missing-headers", "the response carries no usable DIVE header fields")     \
+    X(KEY_NOT_FOUND, "key-not-found", "no key record was found for the keys that signed it")       \
+    X(KEY_INVALID, "key-invalid", "the key record or key name is not a valid one")                 \
+    X(DNSSEC_UNAVAILABLE, "dnssec-unavailable", "DNS gave no validated answer")                    \
+    X(HASH_NOT_ALLOWED, "hash-algorithm-not-allowed", "the key does not permit the digest's hash") \
+    X(SIGNATURE_MISMATCH, "signature-mismatch", "the content is not what was signed")              \
+    X(NO_VALID_KEY, "no-valid-key", "no listed key verified it, for several reasons")
+
+enum dive_reason {
+#define X(id, word, text) DIVE_REASON_##id,
+    DIVE_REASONS(X)
+#undef X
+    DIVE_REASON_COUNT
+};
+
+const char *dive_reason_word(enum dive_reason reason);
+const char *dive_reason_text(enum dive_reason reason);
+/* "undecided", "verified", "failed", "not-covered", "not-supported" */
+const char *dive_verdict_word(enum dive_verdict verdict);
+
+/* What DNS said about one TXT name. Never mixed; zero is the one that trusts nothing. */
+enum dive_security {
+    DIVE_DNS_NO_ANSWER = 0, /* timeout, SERVFAIL, and the zone isn't known to be insecure */
+    DIVE_DNS_BOGUS,         /* validation failed */
+    DIVE_DNS_INSECURE,      /* provably unsigned: whatever it says counts as absent */
+    DIVE_DNS_SECURE,        /* validated; n == 0: validated absence */
+};
+
+const char *dive_security_word(enum dive_security security); /* "no-answer", "bogus", ... */
+
+struct dive_answer {
+    enum dive_security security;
+    const struct dive_span *txt; /* SECURE: one a record, its character-strings joined */
+    size_t n;
+    uint32_t ttl;    /* seconds left; of a validated absence: how long that may be remembered */
+    const char *why; /* a sentence when bogus or unanswered, or NULL */
+};
+
+/* A TXT name that the verifier needs an answer for. */
+struct dive_want {
+    uint32_t id;      /* names it in dive_verifier_answer() */
+    const char *name; /* absolute, without the trailing dot; valid until the verifier is freed */
+    bool fresh;       /* no answer that this process has cached may be used */
+};
+
+struct dive_record_cache;
+
+struct dive_options {
+    unsigned versions;                /* accepted: set of DIVE_VERSION_BIT()s */
+    bool ignore_bogus;                /* a bogus policy answer counts as absent (default: reject) */
+    bool ignore_no_answer;            /* the same for none */
+    bool pass_other_success;          /* 2xx other than 200 with content is let through */
+    const char *user_agent;           /* client.user-agent in reports; borrowed */
+    struct dive_record_cache *cache;  /* shared, borrowed; NULL: nothing is cached */
+    /* Is the response within custom scope `scope` (x-*)? NULL: no custom scope is recognised. */
+    bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
+                         const struct dive_response *response);
+    void *custom_scope_arg;
+};
+
+struct dive_verifier;
+
+/* `options` is copied, what it points to is borrowed. */
+int dive_verifier_new(struct dive_verifier **out, const struct dive_options *options) DIVE_MUST_USE;
+void dive_verifier_free(struct dive_verifier **v);
+
+/* Begins the policy walk for `host` as it stands in the URL (any case; an IP literal has no policy).
+ * `now`: Unix seconds, here and below. DIVE_E_SYNTAX for what is no host name. */
+int dive_verifier_start(struct dive_verifier *v, struct dive_span host, int64_t now) DIVE_MUST_USE;
+
+/* The next name that hasn't been handed out yet. False: none at the moment. To be drained after every
+ * call that takes input. */
+bool dive_verifier_next_want(struct dive_verifier *v, struct dive_want *out);
+
+/* The answer to a want; each id once (DIVE_E_STATE otherwise). Everything in it is copied. */
+int dive_verifier_answer(struct dive_verifier *v, uint32_t id, const struct dive_answer *answer,
+                         int64_t now) DIVE_MUST_USE;
+
+enum dive_policy_state {
+    DIVE_POLICY_PENDING = 0,
+    DIVE_POLICY_ABSENT, /* DIVE is not supported for this host */
+    DIVE_POLICY_FOUND,
+    DIVE_POLICY_FAILED, /* bogus or unanswered: every resource of the host is to be refused */
+};
+
+enum dive_policy_state dive_verifier_policy_state(const struct dive_verifier *v);
+const struct dive_policy *dive_verifier_policy(const struct dive_verifier *v); /* NULL unless FOUND */
+/* The level at which the policy stands, or at which it failed; NULL when there is none. */
+const char *dive_verifier_policy_domain(const struct dive_verifier *v);
+/* Does the policy, if FOUND, declare any scope? False also means: no 200 can be covered. */
+bool dive_verifier_policy_has_scopes(const struct dive_verifier *v);
+
+/* Gives the heads; once. All that they point to must stay until the verifier is freed. */
+int dive_verifier_response(struct dive_verifier *v, const struct dive_request *request,
+                           const struct dive_response *response, int64_t now) DIVE_MUST_USE;
+
+enum dive_coverage {
+    DIVE_COVERAGE_PENDING = 0, /* keep the content back until this changes */
+    DIVE_COVERED,              /* keep it back until the verdict */
+    DIVE_UNCOVERED,            /* no verdict will be REJECT: let it through */
+};
+
+enum dive_coverage dive_verifier_coverage(const struct dive_verifier *v);
+
+/* Must the content be fed (dive_verifier_body)? False once it can change nothing. */
+bool dive_verifier_needs_body(const struct dive_verifier *v);
+
+/* The next content bytes as received (coded content is not decoded; transfer coding is removed).
+ * Hashed where they lie. A failure is remembered: the verdict can't be ACCEPT any more. */
+void dive_verifier_body(struct dive_verifier *v, const void *data, size_t n);
+
+/* The content is complete, as the message's framing says. Never call it for a truncated one. */
+int dive_verifier_end(struct dive_verifier *v, int64_t now) DIVE_MUST_USE;
+
+/* UNDECIDED until everything needed is known. Final once it is anything else. REJECT can come before
+ * the end of the content; ACCEPT can't. */
+enum dive_verdict dive_verifier_verdict(const struct dive_verifier *v);
+enum dive_reason dive_verifier_reason(const struct dive_verifier *v);
+
+/* For the log: the Key ID that verified, or that was tried last; NULL when none. */
+const char *dive_verifier_key_id(const struct dive_verifier *v);
+/* For the log: the security status of the policy's answer. */
+enum dive_security dive_verifier_policy_security(const struct dive_verifier *v);
+
+/* The draft's report (draft-00 and -01 "Reporting") for a REJECT, as JSON text, malloc'd, the caller's.
+ * `url` is the absolute URL of the resource; `blocked` selects final-decision. DIVE_E_STATE unless the
+ * verdict is REJECT. */
+int dive_verifier_report(const struct dive_verifier *v, const char *url, bool blocked, int64_t now,
+                         char **out) DIVE_MUST_USE;
+
+/* What was asked, answered, checked and decided, as one JSON object (documented in
+ * docs/trace.md), malloc'd, the caller's. In any state. */
+int dive_verifier_trace(const struct dive_verifier *v, char **out) DIVE_MUST_USE;
+
+#endif
