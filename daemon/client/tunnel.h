@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * tunnel: CONNECT (RFC 9110 section 9.3.6), up to the point where it is known what is in it.
+ *
+ *   CHECK -> DIAL -> REPLY -> SNIFF -+-> INTERCEPT   TLS: accepted here with a minted certificate
+ *     |       |                |     +-> PLAIN       HTTP in the clear: as if it had come without CONNECT
+ *     |       |                |     +-> RELAY       another protocol, or a name in interception.splice
+ *     +-------+----refused-----+-----+-> END
+ *
+ * The client's first bytes decide, never the origin's: an origin that speaks before the client must not
+ * be able to talk its way past the interception.
+ */
+#ifndef DIVED_CLIENT_TUNNEL_H
+#define DIVED_CLIENT_TUNNEL_H
+
+#include "client/connection.h"
+
+struct tunnel;
+
+/* `head` is the CONNECT request's, taken over. The connection's state is TUNNEL until the tunnel hands it
+ * back (client_connection_read_requests) or ends it (client_connection_finish, _close). */
+void tunnel_start(struct client_connection *c, struct http_head *head);
+/* The connection is closing. NULLs *tunnel. */
+void tunnel_abort(struct tunnel **tunnel, const char *why);
+
+#endif
