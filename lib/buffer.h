@@ -22,8 +22,8 @@ void buffer_add(struct buffer *buffer, const void *data, size_t n);
 void buffer_add_str(struct buffer *buffer, const char *s);
 void buffer_free(struct buffer *buffer);
 
-/* Hands the bytes over, NUL-terminated, malloc'd, the caller's; `buffer` is then empty. The error that
- * stuck otherwise, with *out NULL. */
+/* Hands the bytes over, NUL-terminated, malloc'd, the caller's; `buffer` is then empty. The error
+ * that stuck otherwise, with *out NULL. */
 int buffer_take(struct buffer *buffer, char **out, size_t *len) DIVE_MUST_USE;
 
 #endif

@@ -7,41 +7,9 @@
  */
 #include "dive_sig.h"
 
-#include <stdbool.h>
+#include "span.h"
 
 #define DIVE_SIG_FIELD_MAX 65536
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct dive_span trim(struct dive_span s)
-{
-    while (s.n > 0 && is_space(s.p[0])) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && is_space(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-/* Splits `s` at the first `c`: what stands before goes to *head, what follows stays in *s. False,
- * and then *head is the whole and *s empty, when there is no `c`. */
-static bool split(struct dive_span *s, char c, struct dive_span *head)
-{
-    const char *at = s->n > 0 ? memchr(s->p, c, s->n) : NULL;
-
-    *head = *s;
-    if (at == NULL) {
-        *s = dive_span(NULL, 0);
-        return false;
-    }
-    head->n = (size_t)(at - s->p);
-    *s = dive_span(at + 1, s->n - head->n - 1);
-    return true;
-}
 
 static int base64_value(char c)
 {
@@ -106,7 +74,7 @@ static int parse_key(struct dive_sig_entry *out, struct dive_span text, const ch
 {
     int r;
     struct dive_span id;
-    bool qualified = split(&text, '@', &id);
+    bool qualified = span_split(&text, '@', &id);
 
     if (!dive_key_id_valid(id) || id.n > DIVE_KEY_ID_MAX)
         return DIVE_E_SYNTAX;
@@ -129,7 +97,7 @@ static int parse_entry(struct dive_sig_entry *out, struct dive_span text, const 
     struct dive_span key, hash;
 
     memset(out, 0, sizeof(*out));
-    if (!split(&text, ':', &key) || !split(&text, ':', &hash))
+    if (!span_split(&text, ':', &key) || !span_split(&text, ':', &hash))
         return DIVE_E_SYNTAX;
     r = parse_key(out, key, origin);
     if (r != 0)
@@ -164,8 +132,8 @@ int dive_sig_parse(struct dive_sig *out, struct dive_span field, const char *ori
         goto out;
     }
     do {
-        more = split(&field, ',', &element);
-        r = parse_entry(&entry, trim(element), origin);
+        more = span_split(&field, ',', &element);
+        r = parse_entry(&entry, span_trim(element), origin);
         if (r != 0)
             goto out;
         if (has_key_id(out, entry.key_id))

@@ -2,10 +2,11 @@
  *
  * field_type: the table of known Structured Fields.
  *
- * The first part was defined as Structured Fields from the start. The second part is older: its grammar
- * is read as that of a Structured Field (the "retrofit" work of the HTTP working group), which fits most
- * but not all values; where it doesn't fit, strict serialisation fails, as it must. A field is only
- * listed when its type is beyond doubt: a wrong one would make another base than the signer's.
+ * The first part was defined as Structured Fields from the start. The second part is older: its
+ * grammar is read as that of a Structured Field (the "retrofit" work of the HTTP working group),
+ * which fits most but not all values; where it doesn't fit, strict serialisation fails, as it must.
+ * A field is only listed when its type is beyond doubt: a wrong one would make another base than
+ * the signer's.
  */
 #include "field_type.h"
 

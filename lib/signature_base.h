@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * signature_base: the signature base of a response (RFC 9421 section 2.5) for every component that can
- * stand there: fields (plain, ;sf, ;key, ;bs), @status, and with ;req the request's fields and
+ * signature_base: the signature base of a response (RFC 9421 section 2.5) for every component that
+ * can stand there: fields (plain, ;sf, ;key, ;bs), @status, and with ;req the request's fields and
  * derived components. ;tr is not supported: trailers never count for DIVE.
  */
 #ifndef DIVE_SIGNATURE_BASE_H
@@ -11,10 +11,11 @@
 #include "sf.h"
 
 /* Builds the base for the Signature-Input member `input` (an inner list). *out is malloc'd, the
- * caller's. `request` may be NULL: then a ;req component fails. DIVE_E_NOT_FOUND: a covered field or
- * member is absent. DIVE_E_SYNTAX: a value can't be parsed as ;sf or ;key ask. DIVE_E_UNSUPPORTED: an
- * unknown derived component, an unknown or contradictory component parameter, or one that can't stand
- * in a response. DIVE_E_LIMIT past 256 KiB. */
+ * caller's. `request` may be NULL: then a ;req component fails. DIVE_E_NOT_FOUND: a covered field
+ * or member is absent. DIVE_E_SYNTAX: a value can't be parsed as ;sf or ;key ask, or has octets
+ * that can't stand in a base. DIVE_E_UNSUPPORTED: an unknown derived component, an unknown or
+ * contradictory component parameter, or one that can't stand in a response or is listed twice.
+ * DIVE_E_TYPE: `input` is no inner list of strings. DIVE_E_LIMIT past 256 KiB, or 64 components. */
 int dive_signature_base(const struct dive_sf_member *input, const struct dive_request *request,
                         const struct dive_response *response, char **out,
                         size_t *len) DIVE_MUST_USE;

@@ -4,6 +4,8 @@
  */
 #include "signature_component.h"
 
+#include "span.h"
+
 enum derived_source { OF_REQUEST, OF_RESPONSE };
 
 static const struct {
@@ -99,11 +101,6 @@ int dive_component_parse(struct dive_component *out, const struct dive_sf_item *
     return 0;
 }
 
-static bool same_span(struct dive_span a, struct dive_span b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 static bool same_bare(const struct dive_sf_bare *a, const struct dive_sf_bare *b)
 {
     if (a->type != b->type)
@@ -120,7 +117,7 @@ static bool same_bare(const struct dive_sf_bare *a, const struct dive_sf_bare *b
     case DIVE_SF_TOKEN:
     case DIVE_SF_BYTES:
     case DIVE_SF_DISPLAY:
-        return same_span(a->text, b->text);
+        return span_same(a->text, b->text);
     }
     return false;
 }
@@ -128,7 +125,7 @@ static bool same_bare(const struct dive_sf_bare *a, const struct dive_sf_bare *b
 static bool has_param(const struct dive_sf_params *params, const struct dive_sf_param *wanted)
 {
     for (size_t i = 0; i < params->n; i++) {
-        if (same_span(params->v[i].key, wanted->key))
+        if (span_same(params->v[i].key, wanted->key))
             return same_bare(&params->v[i].value, &wanted->value);
     }
     return false;

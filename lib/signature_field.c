@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * signature_field: the component value of a field (RFC 9421 section 2.1): as it is, serialised strictly
+ * signature_field: the component value of a field (RFC 9421 section 2.1): as it is, serialised
+ * strictly
  * (;sf), one member of a dictionary (;key), or each line wrapped as a byte sequence (;bs).
  */
 #include "signature_component.h"
@@ -8,60 +9,50 @@
 #include <stdlib.h>
 
 #include "field_type.h"
+#include "span.h"
 
 #define FIELD_VALUE_MAX 65536
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct dive_span trim(struct dive_span s)
-{
-    while (s.n > 0 && is_space(s.p[0])) {
-        s.p++;
-        s.n--;
-    }
-    while (s.n > 0 && is_space(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-/* How many bytes the obs-fold (RFC 9112 section 5.2: OWS CRLF RWS) at the start of `s` has; 0: none. */
-static size_t obs_fold(struct dive_span s)
+/* A run of white space at `s` and, if it is one, the rest of the obs-fold that begins with it (RFC
+ * 9112 section 5.2: OWS CRLF RWS). Returns how many bytes; *folded says which of the two. */
+static size_t space_run(struct dive_span s, bool *folded)
 {
     size_t i = 0;
 
-    while (i < s.n && is_space(s.p[i]))
+    *folded = false;
+    while (i < s.n && span_is_space(s.p[i]))
         i++;
-    if (s.n - i < 3 || s.p[i] != '\r' || s.p[i + 1] != '\n' || !is_space(s.p[i + 2]))
-        return 0;
+    if (s.n - i < 3 || s.p[i] != '\r' || s.p[i + 1] != '\n' || !span_is_space(s.p[i + 2]))
+        return i;
+    *folded = true;
     i += 3;
-    while (i < s.n && is_space(s.p[i]))
+    while (i < s.n && span_is_space(s.p[i]))
         i++;
     return i;
 }
 
-/* One field line, white space around it and obs-folds within removed. With `binary`, any octet that
- * HTTP lets through is wrapped; else only what the grammar of the base takes (RFC 9421 section 2.5: no
- * obs-text), above all no line end: it would forge a line of the base. */
+/* One field line, white space around it removed and obs-folds within made one space. With `binary`,
+ * any octet that HTTP lets through is taken, to be wrapped; else only what the grammar of the base
+ * takes (RFC 9421 section 2.5: no obs-text). Never a line end: it would forge a line of the base.
+ */
 static int add_line(struct buffer *out, struct dive_span line, bool binary)
 {
-    line = trim(line);
+    bool folded;
+
+    line = span_trim(line);
     for (size_t i = 0; i < line.n;) {
         unsigned char c = (unsigned char)line.p[i];
-        size_t fold = is_space(line.p[i]) || c == '\r'
-                          ? obs_fold(dive_span(line.p + i, line.n - i))
-                          : 0;
+        size_t run = space_run(dive_span(line.p + i, line.n - i), &folded);
 
-        if (fold > 0) {
-            buffer_add(out, " ", 1);
-            i += fold;
+        if (run > 0) {
+            if (folded)
+                buffer_add(out, " ", 1);
+            else
+                buffer_add(out, line.p + i, run);
+            i += run;
             continue;
         }
-        if (c == '\r' || c == '\n' || c == '\0')
-            return DIVE_E_SYNTAX;
-        if (!binary && c != '\t' && (c < 0x20 || c > 0x7e))
+        if (c == '\r' || c == '\n' || c == '\0' || (!binary && (c < 0x20 || c > 0x7e)))
             return DIVE_E_SYNTAX;
         buffer_add(out, line.p + i, 1);
         i++;
@@ -118,10 +109,7 @@ static int serialize(const struct dive_sf *sf, const struct dive_component *comp
     if (component->key == NULL)
         return dive_sf_serialize(sf, text, len);
     for (size_t i = 0; i < sf->n; i++) {
-        struct dive_span key = sf->members[i].key;
-
-        if (key.n == component->key->n &&
-            (key.n == 0 || memcmp(key.p, component->key->p, key.n) == 0))
+        if (span_same(sf->members[i].key, *component->key))
             return dive_sf_serialize_member(&sf->members[i], text, len);
     }
     return DIVE_E_NOT_FOUND;
@@ -137,7 +125,8 @@ static int add_structured(struct buffer *out, const struct dive_component *compo
     char *text = NULL;
     size_t len;
 
-    /* The two fields whose labels may be in upper case are parsed alike wherever they are parsed. */
+    /* The two fields whose labels may be in upper case are parsed alike wherever they are parsed.
+     */
     if (dive_span_eq(component->name, "signature") ||
         dive_span_eq(component->name, "signature-input"))
         flags = DIVE_SF_UPPER_KEYS;
@@ -171,8 +160,8 @@ int dive_component_field_value(struct buffer *out, const struct dive_component *
     if (component->sf && !known)
         return DIVE_E_UNSUPPORTED;
     if (component->key != NULL) {
-        /* A field that nobody has told us about is a dictionary if its signer says so and it parses as
-         * one: nothing but this signature depends on it. */
+        /* A field that nobody has told us about is a dictionary if its signer says so and it parses
+         * as one: nothing but this signature depends on it. */
         if (known && kind != DIVE_SF_DICTIONARY)
             return DIVE_E_UNSUPPORTED;
         kind = DIVE_SF_DICTIONARY;
