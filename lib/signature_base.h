@@ -10,12 +10,16 @@
 #include "message.h"
 #include "sf.h"
 
-/* Builds the base for the Signature-Input member `input` (an inner list). *out is malloc'd, the
- * caller's. `request` may be NULL: then a ;req component fails. DIVE_E_NOT_FOUND: a covered field
- * or member is absent. DIVE_E_SYNTAX: a value can't be parsed as ;sf or ;key ask, or has octets
- * that can't stand in a base. DIVE_E_UNSUPPORTED: an unknown derived component, an unknown or
- * contradictory component parameter, or one that can't stand in a response or is listed twice.
- * DIVE_E_TYPE: `input` is no inner list of strings. DIVE_E_LIMIT past 256 KiB, or 64 components. */
+/* Builds the base for the Signature-Input member `input`. *out is malloc'd, NUL-terminated, the
+ * caller's; on failure it is NULL and *len 0. `request` may be NULL: then a ;req component fails.
+ * DIVE_E_NOT_FOUND: a covered field, member or query parameter is absent.
+ * DIVE_E_SYNTAX: a value can't be parsed as ;sf or ;key ask, or has octets that can't stand in a
+ * base. DIVE_E_UNSUPPORTED: an unknown derived component, an unknown or contradictory component
+ * parameter, one that can't stand in a response, ;sf on a field whose type isn't known
+ * (field_type.h), a component that is listed twice, a query parameter that is given twice.
+ * DIVE_E_TYPE: `input` is no inner list of strings, or ;sf of a label in upper case.
+ * DIVE_E_LIMIT: more than 256 KiB, 64 KiB of one structured field, or 64 components. DIVE_E_NOMEM.
+ */
 int dive_signature_base(const struct dive_sf_member *input, const struct dive_request *request,
                         const struct dive_response *response, char **out,
                         size_t *len) DIVE_MUST_USE;

@@ -8,9 +8,7 @@
 #include "sf_private.h"
 #include "span.h"
 
-/* A query parameter's name or value, decoded and encoded again, has at most three times its length.
- */
-#define QUERY_TEXT_MAX 65536
+#define QUERY_MAX 65536
 
 static int hex_value(char c)
 {

@@ -64,7 +64,7 @@ static enum dive_entry_fault check_components(const struct dive_sf_member *input
     return content_covered ? DIVE_ENTRY_NONE : DIVE_ENTRY_NO_CONTENT_DIGEST;
 }
 
-/* `KeyID` or `KeyID@fqdn` (draft-callec-dive-01 section 6.4). */
+/* `KeyID` or `KeyID@fqdn` (draft-callec-dive-01 section 7.4). */
 static enum dive_entry_fault read_keyid(struct dive_signature_entry *entry, const char *origin)
 {
     const struct dive_sf_bare *keyid = dive_sf_param(&entry->input->params, "keyid");

@@ -2,7 +2,7 @@
  *
  * signature_input: the Signature-Input and Signature fields of a response (RFC 9421 section 4),
  * paired into entries in the order of Signature-Input, with the keyid read as DIVE does
- * (draft-callec-dive-01 sections 5.2 and 6.4).
+ * (draft-callec-dive-01 sections 6.2 and 7.4).
  */
 #ifndef DIVE_SIGNATURE_INPUT_H
 #define DIVE_SIGNATURE_INPUT_H
