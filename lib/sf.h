@@ -39,8 +39,7 @@ struct dive_sf_param {
     struct dive_sf_bare value;
 };
 
-/* In order of first appearance; a repeated key keeps its place and takes the last value (4.2.3.2).
- */
+/* In order of first appearance; a repeated key keeps its place and takes the last value. */
 struct dive_sf_params {
     struct dive_sf_param *v;
     size_t n;
@@ -79,8 +78,7 @@ struct dive_sf {
 #define DIVE_SF_MEMBERS_MAX 1024
 #define DIVE_SF_INNER_ITEMS_MAX 256
 #define DIVE_SF_PARAMS_MAX 256
-#define DIVE_SF_OUTPUT_MAX 262144 /* bytes that the serialiser writes; nothing parsed comes near   \
-                                   */
+#define DIVE_SF_OUTPUT_MAX 262144 /* bytes; what was parsed comes nowhere near */
 
 /* Accept upper-case letters in the keys of a dictionary's members, which RFC 9651 forbids but the
  * example in "Key Identification and Multiple Signatures" of draft-callec-dive-01 uses for
@@ -101,8 +99,7 @@ int dive_sf_parse(struct dive_sf **out, enum dive_sf_kind kind, struct dive_span
 /* Frees what dive_sf_parse() made and clears *sf, which may be NULL already. */
 void dive_sf_free(struct dive_sf **sf);
 
-/* The dictionary member or parameter of that key (case-sensitive), or NULL. Lives as long as `sf`.
- */
+/* The dictionary member or parameter of that key (case-sensitive), or NULL. Borrowed. */
 const struct dive_sf_member *dive_sf_get(const struct dive_sf *sf, const char *key);
 const struct dive_sf_bare *dive_sf_param(const struct dive_sf_params *params, const char *key);
 

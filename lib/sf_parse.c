@@ -13,37 +13,19 @@
  * place. Separators inside strings make the bound too high, at most some 40 bytes for each byte of
  * text, in memory that is then never touched.
  *
- * Repeated keys: up to LINEAR_MAX keys are compared one by one; from there on a hash table (on the
- * stack, its size fixed by the maxima of sf.h) finds them, so that a hostile field costs no more a
- * byte than an honest one.
+ * Repeated keys are found by sf_keys.c.
  */
 #include <stdlib.h>
 
 #include "sf_private.h"
 
-#define LINEAR_MAX 16
-#define MEMBER_SLOTS (2 * DIVE_SF_MEMBERS_MAX)
-#define PARAM_SLOTS (2 * DIVE_SF_PARAMS_MAX)
-
-_Static_assert((MEMBER_SLOTS & (MEMBER_SLOTS - 1)) == 0, "a power of two");
-_Static_assert((PARAM_SLOTS & (PARAM_SLOTS - 1)) == 0, "a power of two");
-_Static_assert(offsetof(struct dive_sf_member, key) == 0, "struct keys reads keys by stride");
-_Static_assert(offsetof(struct dive_sf_param, key) == 0, "struct keys reads keys by stride");
+/* struct dive_sf_keys steps over these by their keys. */
+_Static_assert(offsetof(struct dive_sf_member, key) == 0, "the key comes first");
+_Static_assert(offsetof(struct dive_sf_param, key) == 0, "the key comes first");
 
 struct dive_sf_arena {
     struct dive_sf sf;
     struct dive_sf_member members[]; /* and the rest: see above */
-};
-
-/* The keys of one dictionary or of one item's parameters. */
-struct keys {
-    const char *array; /* of structs that begin with their key */
-    size_t stride;
-    size_t n;
-    uint16_t *slots; /* position + 1; 0: free. Uninitialised until `hashed` */
-    size_t mask;
-    uint32_t seed;
-    bool hashed;
 };
 
 struct parser {
@@ -56,64 +38,6 @@ struct parser {
     uint32_t seed;
     uint16_t *member_slots, *param_slots;
 };
-
-static bool span_same(struct dive_span a, struct dive_span b)
-{
-    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
-}
-
-static struct dive_span key_at(const struct keys *k, size_t i)
-{
-    return *(const struct dive_span *)(const void *)(k->array + i * k->stride);
-}
-
-/* FNV-1a, from a seed that the sender doesn't know. Should he find it out all the same, the maxima
- * bound what collisions can cost. */
-static size_t key_hash(const struct keys *k, struct dive_span key)
-{
-    uint32_t h = 2166136261u ^ k->seed;
-
-    for (size_t i = 0; i < key.n; i++)
-        h = (h ^ (uint8_t)key.p[i]) * 16777619u;
-    return (h ^ h >> 15) & k->mask;
-}
-
-/* The slot that holds `key`, or the free one where it belongs. There is always one: the maxima fill
- * half of the table. */
-static uint16_t *key_slot(const struct keys *k, struct dive_span key)
-{
-    size_t i = key_hash(k, key);
-
-    while (k->slots[i] != 0 && !span_same(key_at(k, k->slots[i] - 1u), key))
-        i = (i + 1) & k->mask;
-    return &k->slots[i];
-}
-
-/* The position of `key` among the first k->n, or k->n when it is new: the caller then appends it.
- */
-static size_t key_position(struct keys *k, struct dive_span key)
-{
-    uint16_t *slot;
-
-    if (k->n < LINEAR_MAX) {
-        size_t i = 0;
-
-        while (i < k->n && !span_same(key_at(k, i), key))
-            i++;
-        return i;
-    }
-    if (!k->hashed) {
-        memset(k->slots, 0, (k->mask + 1) * sizeof k->slots[0]);
-        for (size_t i = 0; i < k->n; i++)
-            *key_slot(k, key_at(k, i)) = (uint16_t)(i + 1);
-        k->hashed = true;
-    }
-    slot = key_slot(k, key);
-    if (*slot != 0)
-        return *slot - 1u;
-    *slot = (uint16_t)(k->n + 1);
-    return k->n;
-}
 
 static void skip_sp(struct dive_sf_reader *in)
 {
@@ -147,11 +71,11 @@ static int read_params(struct parser *ps, struct dive_sf_params *out)
 {
     struct dive_sf_reader *in = &ps->in;
     struct dive_sf_param *v = ps->params;
-    struct keys keys = {.array = (const char *)v,
-                        .stride = sizeof *v,
-                        .slots = ps->param_slots,
-                        .mask = PARAM_SLOTS - 1,
-                        .seed = ps->seed};
+    struct dive_sf_keys keys = {.array = (const char *)v,
+                                .stride = sizeof *v,
+                                .slots = ps->param_slots,
+                                .mask = SF_PARAM_SLOTS - 1,
+                                .seed = ps->seed};
     int r = DIVE_E_INTERNAL;
 
     while (*in->p == ';') {
@@ -164,7 +88,7 @@ static int read_params(struct parser *ps, struct dive_sf_params *out)
         r = read_key(in, 0, &key);
         if (r != 0)
             return r;
-        at = key_position(&keys, key);
+        at = dive_sf_keys_position(&keys, key);
         if (at == DIVE_SF_PARAMS_MAX) {
             in->p -= key.n;
             return DIVE_E_LIMIT;
@@ -273,11 +197,11 @@ static int read_list(struct parser *ps)
 static int read_dictionary(struct parser *ps)
 {
     struct dive_sf_reader *in = &ps->in;
-    struct keys keys = {.array = (const char *)ps->members,
-                        .stride = sizeof ps->members[0],
-                        .slots = ps->member_slots,
-                        .mask = MEMBER_SLOTS - 1,
-                        .seed = ps->seed};
+    struct dive_sf_keys keys = {.array = (const char *)ps->members,
+                                .stride = sizeof ps->members[0],
+                                .slots = ps->member_slots,
+                                .mask = SF_MEMBER_SLOTS - 1,
+                                .seed = ps->seed};
     int r = DIVE_E_INTERNAL;
     bool more = in->p != in->end;
 
@@ -289,7 +213,7 @@ static int read_dictionary(struct parser *ps)
         r = read_key(in, ps->upper, &key);
         if (r != 0)
             return r;
-        at = key_position(&keys, key);
+        at = dive_sf_keys_position(&keys, key);
         if (at == DIVE_SF_MEMBERS_MAX) {
             in->p -= key.n;
             return DIVE_E_LIMIT;
@@ -376,7 +300,7 @@ int dive_sf_parse(struct dive_sf **out, enum dive_sf_kind kind, struct dive_span
                   size_t *error_at)
 {
     int r = DIVE_E_INTERNAL;
-    uint16_t member_slots[MEMBER_SLOTS], param_slots[PARAM_SLOTS];
+    uint16_t member_slots[SF_MEMBER_SLOTS], param_slots[SF_PARAM_SLOTS];
     struct parser ps = {.upper = (flags & DIVE_SF_UPPER_KEYS) != 0 ? SF_UPPER : 0,
                         .member_slots = member_slots,
                         .param_slots = param_slots};
@@ -426,7 +350,7 @@ const struct dive_sf_member *dive_sf_get(const struct dive_sf *sf, const char *k
     if (sf->kind != DIVE_SF_DICTIONARY)
         return NULL;
     for (size_t i = 0; i < sf->n; i++) {
-        if (span_same(sf->members[i].key, wanted))
+        if (dive_sf_same(sf->members[i].key, wanted))
             return &sf->members[i];
     }
     return NULL;
@@ -437,7 +361,7 @@ const struct dive_sf_bare *dive_sf_param(const struct dive_sf_params *params, co
     struct dive_span wanted = dive_span_str(key);
 
     for (size_t i = 0; i < params->n; i++) {
-        if (span_same(params->v[i].key, wanted))
+        if (dive_sf_same(params->v[i].key, wanted))
             return &params->v[i].value;
     }
     return NULL;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * sf_private: what the files behind sf.h share and nobody else includes: the classes of bytes, the
- * UTF-8 check and the reader of bare items.
+ * UTF-8 check, the reader of bare items and the index of keys.
  *
- *      sf_parse.c      the arena; fields, members, inner lists, parameters, repeated keys
+ *      sf_parse.c      the arena; fields, members, inner lists, parameters
+ *      sf_keys.c       repeated keys
  *      sf_bare.c       one bare item: numbers, strings, tokens, byte sequences, ...
  *      sf_chars.c      the tables
  *      sf_serialize.c  the way back
@@ -62,5 +63,29 @@ struct dive_sf_reader {
 
 /* Reads one bare item (RFC 9651 section 4.2.3.1). DIVE_E_SYNTAX. */
 int dive_sf_read_bare(struct dive_sf_reader *in, struct dive_sf_bare *out) DIVE_MUST_USE;
+
+static inline bool dive_sf_same(struct dive_span a, struct dive_span b)
+{
+    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+/* Twice the maxima: the hash tables are never more than half full. */
+#define SF_MEMBER_SLOTS (2 * DIVE_SF_MEMBERS_MAX)
+#define SF_PARAM_SLOTS (2 * DIVE_SF_PARAMS_MAX)
+
+/* The keys of one dictionary or of one item's parameters. */
+struct dive_sf_keys {
+    const char *array; /* of structs that begin with their key; borrowed */
+    size_t stride;     /* bytes from one key to the next */
+    size_t n;          /* how many; the caller counts what it appends */
+    uint16_t *slots;   /* position + 1; 0: free. Borrowed; needs no initialising */
+    size_t mask;       /* slots - 1 */
+    uint32_t seed;
+    bool hashed; /* slots are in use */
+};
+
+/* The position of `key` among the first k->n, or k->n when it is new: the caller then appends it at
+ * once, or gives up on the whole. */
+size_t dive_sf_keys_position(struct dive_sf_keys *k, struct dive_span key);
 
 #endif
