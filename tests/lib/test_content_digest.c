@@ -224,6 +224,10 @@ Test(content_digest, every_listed_algorithm_must_match)
         snprintf(field, sizeof(field), "%s, %s", ABC_SHA256, bad);
         cr_assert_eq(parse(&listed, field), 0);
         cr_expect_eq(dive_content_digest_check(&listed, d), DIVE_E_MISMATCH);
+        member_of(bad, sizeof(bad), DIVE_HASH_SHA256, "abd");
+        snprintf(field, sizeof(field), "%s, %s", bad, good);
+        cr_assert_eq(parse(&listed, field), 0);
+        cr_expect_eq(dive_content_digest_check(&listed, d), DIVE_E_MISMATCH);
         dive_digests_free(&d);
     }
 }
