@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * chunked: a decoder of our own, because llhttp's (8.1, as Debian builds it, without its strict
- * mode) takes a bare LF for the end of a size line, skips two bytes after the chunk data without
- * looking whether they are CRLF, and has no bound on extensions and trailers: two parsers would
- * disagree on where a message ends. Here each line end is CRLF and each byte is accounted for.
- *
- *   SIZE -> [SIZE_SPACE] -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
- *                                             \ size 0: TRAILER_START -> TRAILER_NAME ->
- * TRAILER_VALUE ^ \                               -> TRAILER_LF |  LAST_LF -> DONE |
- *                                                       +----------------------------------------+
+ * mode) takes any byte behind CR for the LF of a size line, skips two bytes after the chunk data
+ * without looking whether they are CRLF, and has no bound on extensions and trailers: two parsers
+ * would disagree on where a message ends. Here a line end is CRLF and every byte is accounted for.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -16,6 +11,16 @@
 #include "http/chars.h"
 #include "http/chunked.h"
 
+/* clang-format off
+ *
+ *  SIZE --> [SIZE_SPACE] --> [EXTENSION] --> SIZE_LF --> DATA --> DATA_CR --> DATA_LF --> SIZE
+ *                                               |
+ *                                               +-- size 0 --> TRAILER_START --> LAST_LF --> DONE
+ *                                                               |         ^
+ *                                                  TRAILER_NAME v         | TRAILER_LF
+ *                                                               +-> TRAILER_VALUE
+ *
+ * Any of them --> FAILED. clang-format on */
 enum state {
     SIZE = 0,
     SIZE_SPACE, /* "bad" white space is allowed before ";" alone (RFC 9112 section 7.1.1) */

@@ -56,8 +56,7 @@ struct http_head {
     size_t n_fields;
 
     enum http_body framing;
-    int64_t content_length; /* what Content-Length says (HEAD and 304 too, where the framing is
-                               NONE), or -1 */
+    int64_t content_length; /* of the field, or -1; in HEAD and 304 too, where none follows */
     bool keep_alive;        /* the sender lets the connection persist after this message (RFC 9112
                                section 9.3) */
     bool expects_continue;  /* HTTP/1.1 request with content and Expect: 100-continue */

@@ -39,6 +39,15 @@ static int on_target(llhttp_t *parser, const char *at, size_t n)
     return reading->differs ? -1 : 0;
 }
 
+static int on_reason(llhttp_t *parser, const char *at, size_t n)
+{
+    struct reading *reading = (struct reading *)parser;
+
+    if (!same(http_trim(reading->head->reason), at, n))
+        reading->differs = true;
+    return reading->differs ? -1 : 0;
+}
+
 static int on_name(llhttp_t *parser, const char *at, size_t n)
 {
     struct reading *reading = (struct reading *)parser;
@@ -71,6 +80,7 @@ static int on_head(llhttp_t *parser)
 
 static const llhttp_settings_t settings = {
     .on_url = on_target,
+    .on_status = on_reason,
     .on_header_field = on_name,
     .on_header_value = on_value,
     .on_headers_complete = on_head,

@@ -24,14 +24,14 @@ static int read_connection(struct facts *facts, struct dive_span rest)
     struct dive_span option;
 
     while (http_list_next(&rest, &option)) {
-        if (!http_all(option, HTTP_CHAR_TOKEN) || http_field_is_end_to_end(option))
-            return HTTP_E_CONNECTION;
         if (http_is_name(option, "close"))
             facts->close = true;
         else if (http_is_name(option, "keep-alive"))
             facts->keep_alive = true;
         else if (http_is_name(option, "upgrade"))
             facts->upgrade = true;
+        else if (!http_all(option, HTTP_CHAR_TOKEN) || http_field_is_end_to_end(option))
+            return HTTP_E_CONNECTION;
     }
     return 0;
 }

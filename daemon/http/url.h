@@ -34,8 +34,7 @@ enum {
 /* A host and port. A plain value: nothing to free. */
 struct http_authority {
     enum http_host_kind kind;
-    char host[HTTP_HOST_MAX]; /* lower case, no trailing dot, no brackets; IPv6 in its canonical
-                                 form */
+    char host[HTTP_HOST_MAX]; /* lower case, no trailing dot, no brackets; IPv6: canonical */
     bool trailing_dot;        /* "example.com." was written: the same DNS name */
     uint16_t port;            /* 0: none was given */
 };
@@ -44,11 +43,12 @@ struct http_url {
     bool https;
     enum http_target_form form;
     struct http_authority at; /* port is never 0 here: the scheme's default is filled in */
-    /* RFC 9421 section 2.2.3: host (IPv6 in brackets), ":port" unless it is the scheme's default.
-     */
+    /* RFC 9421 section 2.2.3: host (IPv6 in brackets), ":port" unless it is the scheme's own. */
     char authority[HTTP_AUTHORITY_MAX];
-    char *target; /* owned, NUL-terminated: origin-form, byte for byte as sent ("*": asterisk, "":
-                     CONNECT) */
+    /* Owned, NUL-terminated: what an origin is asked for, byte for byte as sent, "/" before a query
+     * without path. "*" for OPTIONS of a whole server (the path of which is "*", too), "" for
+     * CONNECT. */
+    char *target;
     struct dive_span path;  /* into target: without the query */
     struct dive_span query; /* into target: with its "?", or n == 0 */
 };

@@ -3,7 +3,6 @@
  * writer: see writer.h. A head is written in one go; if anything in it is out of grammar, or
  * doesn't fit, the buffer is cut back to where it was.
  */
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,10 +78,16 @@ out:
     return r;
 }
 
-static bool is_in(struct dive_span name, const char *const *list)
+/* Lower-case names with their lengths: most comparisons end there. */
+#define NAME(s)                                                                                    \
+    {                                                                                              \
+        (s), sizeof(s) - 1                                                                         \
+    }
+
+static bool is_in(struct dive_span name, const struct dive_span *list, size_t n)
 {
-    for (size_t i = 0; list[i] != NULL; i++) {
-        if (http_is_name(name, list[i]))
+    for (size_t i = 0; i < n; i++) {
+        if (name.n == list[i].n && http_caseeq(name, list[i].p, list[i].n))
             return true;
     }
     return false;
@@ -90,38 +95,47 @@ static bool is_in(struct dive_span name, const char *const *list)
 
 bool http_field_is_hop_by_hop(struct dive_span name)
 {
-    /* clang-format off */
-    static const char *const names[] = {
-        "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-        "proxy-connection", "proxy-authorization", "proxy-authenticate",
-        "proxy-authentication-info", NULL,
+    static const struct dive_span names[] = {
+        NAME("connection"),
+        NAME("keep-alive"),
+        NAME("te"),
+        NAME("trailer"),
+        NAME("transfer-encoding"),
+        NAME("upgrade"),
+        NAME("proxy-connection"),
+        NAME("proxy-authorization"),
+        NAME("proxy-authenticate"),
+        NAME("proxy-authentication-info"),
     };
-    /* clang-format on */
 
-    return is_in(name, names);
+    return is_in(name, names, sizeof(names) / sizeof(names[0]));
 }
 
+/* clang-format off */
 bool http_field_is_end_to_end(struct dive_span name)
 {
-    /* Routing and framing; what the verdict rests on; what caches and clients are steered by. */
-    /* clang-format off */
-    static const char *const names[] = {
-        "host", "content-length", "via",
-        "content-digest", "repr-digest", "want-content-digest", "want-repr-digest", "digest",
-        "signature", "signature-input", "accept-signature", "dive-sig",
-        "content-type", "content-encoding", "content-range", "content-location",
-        "content-disposition", "content-security-policy",
-        "date", "age", "expires", "cache-control", "pragma", "vary", "etag", "last-modified",
-        "range", "if-range", "if-match", "if-none-match", "if-modified-since",
-        "if-unmodified-since", "accept", "accept-encoding", "accept-ranges",
-        "location", "authorization", "www-authenticate", "cookie", "set-cookie",
-        "strict-transport-security", "expect", "sec-fetch-mode",
-        NULL,
+    static const struct dive_span names[] = {
+        /* routing and framing */
+        NAME("host"), NAME("content-length"), NAME("via"), NAME("expect"),
+        /* what the verdict rests on */
+        NAME("content-digest"), NAME("repr-digest"), NAME("digest"), NAME("want-content-digest"),
+        NAME("want-repr-digest"), NAME("signature"), NAME("signature-input"),
+        NAME("accept-signature"), NAME("dive-sig"), NAME("sec-fetch-mode"),
+        /* what the content is */
+        NAME("content-type"), NAME("content-encoding"), NAME("content-range"),
+        NAME("content-location"), NAME("content-disposition"), NAME("location"),
+        /* what steers caches and clients */
+        NAME("date"), NAME("age"), NAME("expires"), NAME("cache-control"), NAME("pragma"),
+        NAME("vary"), NAME("etag"), NAME("last-modified"), NAME("range"), NAME("if-range"),
+        NAME("if-match"), NAME("if-none-match"), NAME("if-modified-since"),
+        NAME("if-unmodified-since"), NAME("accept"), NAME("accept-encoding"),
+        NAME("accept-ranges"), NAME("authorization"), NAME("www-authenticate"), NAME("cookie"),
+        NAME("set-cookie"), NAME("strict-transport-security"), NAME("content-security-policy"),
     };
-    /* clang-format on */
 
-    return is_in(name, names);
+    return is_in(name, names, sizeof(names) / sizeof(names[0]));
 }
+/* clang-format on */
 
 bool http_name_is_valid(struct dive_span name)
 {
@@ -133,10 +147,10 @@ bool http_value_is_valid(struct dive_span value)
     return value.n == 0 || http_all(value, HTTP_CHAR_TEXT);
 }
 
-/* What can't come from a parsed head is a bug here; release builds fail the message instead. */
+/* What can't come from a parsed head is a bug of ours: it fails the one message and not the daemon.
+ */
 static int check(bool valid)
 {
-    assert(valid);
     return valid ? 0 : HTTP_E_INTERNAL;
 }
 
@@ -234,8 +248,12 @@ static int add_received(struct http_buffer *b, const struct http_write *w)
     return r;
 }
 
-static int add_framing(struct http_buffer *b, const struct http_write *w)
+/* A message without content declares a length only if it passes on another's (HEAD, 304): never a
+ * request, and never 1xx or 204 (RFC 9110 section 8.6). `status` is 0 for requests. */
+static int add_framing(struct http_buffer *b, const struct http_write *w, int status)
 {
+    bool may_declare = w->from != NULL && status >= 200 && status != 204;
+
     switch (w->framing) {
     case HTTP_BODY_CHUNKED:
         return add_text_field(b, "Transfer-Encoding", "chunked");
@@ -244,7 +262,7 @@ static int add_framing(struct http_buffer *b, const struct http_write *w)
             return check(false);
         return http_buffer_addf(b, "Content-Length: %lld\r\n", (long long)w->content_length);
     case HTTP_BODY_NONE:
-        if (w->content_length < 0)
+        if (w->content_length < 0 || !may_declare)
             return 0;
         return http_buffer_addf(b, "Content-Length: %lld\r\n", (long long)w->content_length);
     case HTTP_BODY_UNTIL_CLOSE:
@@ -254,19 +272,19 @@ static int add_framing(struct http_buffer *b, const struct http_write *w)
 }
 
 /* Everything behind the start line, the empty line included. */
-static int add_section(struct http_buffer *b, const struct http_write *w, bool is_response)
+static int add_section(struct http_buffer *b, const struct http_write *w, int status)
 {
     int r = add_received(b, w);
 
     for (size_t i = 0; r == 0 && i < w->n_add; i++)
         r = add_field(b, w->add[i].name, w->add[i].value);
-    if (r == 0 && is_response && w->date &&
+    if (r == 0 && status > 0 && w->date &&
         (w->from == NULL || http_field_get(w->from, "date") == NULL))
         r = add_text_field(b, "Date", http_date_cached(w->now));
     if (r == 0 && w->via)
         r = http_buffer_addf(b, "Via: 1.%d dived\r\n", w->from != NULL ? w->from->minor : 1);
     if (r == 0)
-        r = add_framing(b, w);
+        r = add_framing(b, w, status);
     if (r == 0 && (w->close || w->upgrade))
         r = add_text_field(b, "Connection", w->upgrade ? "Upgrade" : "close");
     return r == 0 ? http_buffer_add(b, "\r\n", 2) : r;
@@ -290,7 +308,7 @@ int http_write_request(struct http_buffer *b, struct dive_span method, struct di
     if (r == 0)
         r = add_field(b, dive_span("Host", 4), host);
     if (r == 0)
-        r = add_section(b, w, false);
+        r = add_section(b, w, 0);
     if (r != 0)
         b->n = start;
     return r;
@@ -311,7 +329,7 @@ int http_write_response(struct http_buffer *b, int status, struct dive_span reas
     if (r == 0)
         r = http_buffer_add(b, "\r\n", 2);
     if (r == 0)
-        r = add_section(b, w, true);
+        r = add_section(b, w, status);
     if (r != 0)
         b->n = start;
     return r;

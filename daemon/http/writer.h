@@ -40,19 +40,22 @@ struct http_write {
     size_t n_add;
 
     enum http_body framing; /* of what is sent: Content-Length, Transfer-Encoding or neither */
-    int64_t content_length; /* LENGTH: required. NONE: written if >= 0 (responses to HEAD, 304) */
-    bool close;             /* Connection: close */
-    bool upgrade;           /* Connection: Upgrade, and `from`'s Upgrade field is passed on */
-    bool via;               /* append "Via: 1.<from->minor> dived" (RFC 9110 section 7.6.3) */
-    bool date;   /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
-    int64_t now; /* Unix seconds */
+    /* LENGTH: required. NONE: written if >= 0, there is a `from`, and the status allows it (the
+     * length declared in answers to HEAD and in 304). */
+    int64_t content_length;
+    bool close;   /* Connection: close */
+    bool upgrade; /* Connection: Upgrade, and `from`'s Upgrade field is passed on */
+    bool via;     /* append "Via: 1.<from->minor> dived" (RFC 9110 section 7.6.3) */
+    bool date;    /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
+    int64_t now;  /* Unix seconds */
 };
 
-/* Appends a whole head, always HTTP/1.1. `host` is the Host field's value, written first. Every
- * byte written is checked: a value with CR, LF, NUL or another control character, or a name, method
- * or target out of grammar, is HTTP_E_INTERNAL (and an assertion in debug builds: such a thing is a
- * bug of ours, since parsed heads can't have it). 0, HTTP_E_NOMEM, HTTP_E_BUFFER_FULL; on failure
- * `b` is unchanged. */
+/* Appends a whole head, always HTTP/1.1. `host` is the Host field's value, written first. Whatever
+ * is written is checked against the grammar, so that nothing can be injected: a value with CR, LF,
+ * NUL or another control character, a method, name, target or host out of grammar, a framing
+ * without its length (or UNTIL_CLOSE without `close`) is HTTP_E_INTERNAL. Else 0, HTTP_E_NOMEM or
+ * HTTP_E_BUFFER_FULL; HTTP_E_CONNECTION if `from` names more than 32 fields in Connection. On
+ * failure `b` holds what it held. */
 int http_write_request(struct http_buffer *b, struct dive_span method, struct dive_span target,
                        struct dive_span host, const struct http_write *w) DIVE_MUST_USE;
 /* An empty `reason` is replaced by the standard one (http/status.h). 101 keeps `upgrade`. */
