@@ -542,6 +542,25 @@ Test(http_head, refused_before_the_end)
     check_row(&(struct row){"status line", row.bytes, 600, HTTP_E_HEAD_TOO_LARGE}, "GET", &most);
 }
 
+/* What has been looked at isn't looked at again: a head that comes slowly costs no more. */
+Test(http_head, resumes_where_it_was)
+{
+    static const char bytes[] = GET H "X: 1\r\n" END;
+    struct http_limits most = limits();
+    struct http_scan scan = {0};
+    struct http_head head;
+    size_t consumed = 0;
+
+    for (size_t n = 0; n < sizeof(bytes) - 1; n++) {
+        cr_assert_eq(http_head_parse_request(&head, bytes, n, &most, &scan, &consumed),
+                     HTTP_NEED_MORE);
+        cr_expect_eq(scan.scanned, n > 0 && bytes[n - 1] == '\r' ? n - 1 : n);
+    }
+    cr_expect_eq(http_head_parse_request(&head, bytes, sizeof(bytes) - 1, &most, &scan, &consumed),
+                 HTTP_DONE);
+    http_head_clear(&head);
+}
+
 Test(http_head, fields)
 {
     struct http_head head, copy;

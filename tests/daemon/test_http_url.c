@@ -241,6 +241,13 @@ Test(http_url, parts)
     cr_expect_eq(url.at.port, 8443);
     cr_expect(dive_span_eq(url.path, "/p/q"));
     cr_expect(dive_span_eq(url.query, "?r?s"));
+    struct dive_request seen = http_dive_request(&head, &url);
+    cr_expect(dive_span_eq(seen.scheme, "https"));
+    cr_expect(dive_span_eq(seen.authority, "h:8443"));
+    cr_expect(dive_span_eq(seen.path, "/p/q"));
+    cr_expect(dive_span_eq(seen.query, "?r?s"));
+    cr_expect(dive_span_eq(seen.target, "/p/q?r?s"));
+    cr_expect_eq(seen.fields.n, 1);
     char *text = http_url_string(&url, true);
     cr_expect_str_eq(text, "https://h:8443/p/q?...");
     free(text);
