@@ -29,10 +29,10 @@ struct tls_ca *tls_mint_ca(const struct tls_mint *mint); /* borrowed */
 
 /* A certificate for exactly `name`: a DNS name in normal form (lib/domain.h), or an IPv4 or IPv6
  * literal without brackets. Only the SAN counts (RFC 9525); CN is there too where it fits (64).
- * Validity is `now` - TLS_MINT_BACKDATE for the lifetime, clipped to the CA's own.
- * *out is the caller's (X509_free). Safe from any thread at any time.
- * DIVE_E_SYNTAX: no such name (a wildcard is none). DIVE_E_LIMIT: the CA has expired. DIVE_E_NOMEM,
- * DIVE_E_INTERNAL. */
+ * Validity is the lifetime, from TLS_MINT_BACKDATE (or half of the lifetime, if that is less)
+ * before `now` on, clipped to the CA's own. *out is the caller's (X509_free). Safe from any thread
+ * at any time. DIVE_E_SYNTAX: no such name (a wildcard is none). DIVE_E_LIMIT: the CA has expired.
+ * DIVE_E_NOMEM, DIVE_E_INTERNAL. */
 int tls_mint_certificate(const struct tls_mint *mint, const char *name, time_t now,
                          X509 **out) DIVE_MUST_USE;
 
