@@ -35,9 +35,9 @@ struct client_hello {
 };
 
 /* Looks at the `n` first bytes that the client sent, from the connection's beginning, however they
- * arrived; the message may be spread over several records. NEED_MORE sets *need (may be NULL) to
- * the least `n` at which calling again can give another answer: below it, don't. *out is cleared
- * first and holds something only with OK. Allocates nothing. */
+ * arrived; the message may be spread over several records. NEED_MORE sets *need (may be NULL),
+ * which is more than `n`: with fewer bytes than that it can't be OK, so don't call again before.
+ * *out is cleared first and holds something only with OK. Allocates nothing. */
 enum client_hello_result client_hello_parse(const void *data, size_t n, struct client_hello *out,
                                             size_t *need);
 
