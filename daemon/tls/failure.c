@@ -75,11 +75,27 @@ static void read_system_error(struct tls_failure *out, int error)
                  strerror(error));
 }
 
+/* Empties the queue. Of what is in there, the TLS layer's own and last word says most: before it come
+ * the causes, such as a signature that didn't check while a chain was verified. */
+static unsigned long take_telling_error(void)
+{
+    unsigned long error, telling = 0;
+
+    while ((error = ERR_get_error()) != 0) {
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            telling = error;
+        else if (telling == 0 || (ERR_GET_LIB(error) == ERR_LIB_SSL &&
+                                  ERR_GET_REASON(telling) != ERR_R_MALLOC_FAILURE))
+            telling = error;
+    }
+    return telling;
+}
+
 void tls_failure_read(struct tls_failure *out, SSL *ssl, int ret)
 {
     int system_error = errno;
     int kind = SSL_get_error(ssl, ret);
-    unsigned long error = ERR_peek_error();
+    unsigned long error = take_telling_error();
 
     *out = (struct tls_failure){.kind = TLS_FAILURE_INTERNAL, .alert = -1};
     if (error != 0)
@@ -91,7 +107,6 @@ void tls_failure_read(struct tls_failure *out, SSL *ssl, int ret)
     else
         snprintf(out->text, sizeof out->text, "TLS failed without a reason (%d)", kind);
     make_printable(out->text);
-    ERR_clear_error();
 }
 
 void tls_failure_explain(char *why, size_t why_size, const char *format, ...)
