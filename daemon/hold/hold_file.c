@@ -14,7 +14,7 @@
  * judged and dropped before the kernel would have written any of it. */
 #define WRITE_BACK_WINDOW (32u * 1024 * 1024)
 
-static int open_by_name(const char *directory)
+int hold_file_open_by_name(const char *directory)
 {
     char path[4096];
     int fd, saved;
@@ -39,7 +39,7 @@ int hold_file_open(const char *directory)
 
     /* Kernels and file systems without it say one of these (open(2)). */
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
-        return open_by_name(directory);
+        return hold_file_open_by_name(directory);
     return fd;
 }
 

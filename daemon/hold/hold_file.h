@@ -14,6 +14,8 @@
 
 /* A descriptor, read and write, mode 0600, or -1 with errno. */
 int hold_file_open(const char *directory) DIVE_MUST_USE;
+/* What hold_file_open() falls back to where there is no O_TMPFILE. */
+int hold_file_open_by_name(const char *directory) DIVE_MUST_USE;
 
 /* Writes all `n` bytes at `position`: 0, or an errno. Starts write-back of what lies far enough
  * behind, so that a large body neither piles up dirty pages nor makes a disk work for one that is
