@@ -27,64 +27,14 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "config/match.h"
+#include "config/words.h"
 #include "core/log.h"
 #include "lib/error.h"
 
 #define CONFIG_FILE_MAX (1024 * 1024) /* bytes of a configuration file */
 #define CONFIG_PROBLEMS_MAX 20 /* errors, and as many warnings; what comes after is counted */
 #define CONFIG_LIST_MAX 65536  /* entries of one list */
-
-/* Words of the enumerations. X(identifier, word); the first one is what zeroed memory means: "not
- * said" where a rule may leave it open, else the strictest. */
-#define CONFIG_LISTENER_MODES(X) X(EXPLICIT, "explicit") X(TRANSPARENT, "transparent")
-#define CONFIG_MODES(X)                                                                            \
-    X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(OFF, "off")
-#define CONFIG_BROWSERS(X)                                                                         \
-    X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(EXEMPT, "exempt")
-#define CONFIG_FAILURES(X) X(BLOCK, "block") X(IGNORE, "ignore")
-#define CONFIG_UNSUPPORTED(X) X(BLOCK, "block") X(ALLOW, "allow")
-#define CONFIG_HTTPS_REQUIRED(X) X(REFUSE, "refuse") X(UPGRADE, "upgrade")
-#define CONFIG_OTHER_SUCCESS(X) X(BLOCK, "block") X(PASS, "pass")
-#define CONFIG_ERROR_BODIES(X) X(STRIP, "strip") X(PASS, "pass")
-#define CONFIG_REPORTS(X) X(OFF, "off") X(LOG, "log") X(SEND, "send")
-#define CONFIG_RELEASE(X) X(VERDICT, "verdict") X(TRICKLE, "trickle")
-#define CONFIG_LOG_FORMATS(X) X(JSON, "json")
-
-/* clang-format off */
-#define X(id, word) CONFIG_LISTENER_##id,
-enum config_listener_mode { CONFIG_LISTENER_MODES(X) };
-#undef X
-#define X(id, word) CONFIG_MODE_##id,
-enum config_mode { CONFIG_MODES(X) };
-#undef X
-#define X(id, word) CONFIG_BROWSERS_##id,
-enum config_browsers { CONFIG_BROWSERS(X) };
-#undef X
-#define X(id, word) CONFIG_FAILURE_##id,
-enum config_failure { CONFIG_FAILURES(X) };
-#undef X
-#define X(id, word) CONFIG_UNSUPPORTED_##id,
-enum config_unsupported { CONFIG_UNSUPPORTED(X) };
-#undef X
-#define X(id, word) CONFIG_HTTPS_REQUIRED_##id,
-enum config_https_required { CONFIG_HTTPS_REQUIRED(X) };
-#undef X
-#define X(id, word) CONFIG_OTHER_SUCCESS_##id,
-enum config_other_success { CONFIG_OTHER_SUCCESS(X) };
-#undef X
-#define X(id, word) CONFIG_ERROR_BODIES_##id,
-enum config_error_bodies { CONFIG_ERROR_BODIES(X) };
-#undef X
-#define X(id, word) CONFIG_REPORTS_##id,
-enum config_reports { CONFIG_REPORTS(X) };
-#undef X
-#define X(id, word) CONFIG_RELEASE_##id,
-enum config_release { CONFIG_RELEASE(X) };
-#undef X
-#define X(id, word) CONFIG_LOG_FORMAT_##id,
-enum config_log_format { CONFIG_LOG_FORMATS(X) };
-#undef X
-/* clang-format on */
 
 /* An address to listen on. `text` is as given and names it in logs and metrics. */
 struct config_address {
@@ -321,35 +271,5 @@ bool config_is_given(const struct config *cfg, const char *key);
 
 /* docs/configuration.md, from the table of keys; malloc'd, the caller's, NULL without memory. */
 char *config_reference(void);
-
-/* ---- match.c: no call below allocates, blocks or calls back ---- */
-
-/* `glob`: "*" (anything), "*.example.com" (names below it, at any depth, not example.com itself),
- * or an exact name or IP address. Case-insensitive; a trailing dot of `host` and brackets of an
- * IPv6 literal don't count. */
-bool config_host_glob_match(const char *glob, const char *host);
-bool config_hosts_match(const struct config_strings *globs, const char *host);
-
-/* Case-sensitive; each `*` matches any run of characters, "/" included. `path` is without query. */
-bool config_path_glob_match(const char *glob, const char *path);
-
-bool config_network_match(const struct config_network *network, const struct sockaddr *addr);
-bool config_networks_match(const struct config_networks *networks, const struct sockaddr *addr);
-
-/* The first rule that matches, or NULL. An argument that is NULL (a path not known yet, at CONNECT)
- * doesn't match a rule that names that criterion. */
-const struct config_rule *config_rule_match(const struct config *cfg, const char *host,
-                                            const struct sockaddr *client, const char *path);
-
-/* Is a resource within custom scope `name`? `media_type` is a Content-Type field value, parameters
- * and all, or NULL. False as well when no dive.scopes entry has the name. */
-bool config_scope_match(const struct config *cfg, const char *name, const char *host,
-                        const char *path, const char *media_type);
-
-bool config_port_allowed(const struct config *cfg, uint16_t port); /* access.connect-ports */
-
-/* Words of the enumerations as the file has them ("report-only"); "" for UNSET. Static storage. */
-const char *config_mode_word(enum config_mode mode);
-const char *config_browsers_word(enum config_browsers browsers);
 
 #endif
