@@ -88,7 +88,7 @@ struct config_scope {
     const char *name;       /* "x-packages" */
     const char *host;       /* host glob, lower case, or NULL */
     const char *path;       /* path glob, or NULL */
-    const char *media_type; /* "type/subtype" or "type/" "*", lower case, or NULL */
+    const char *media_type; /* "type/subtype" or "type/" "*", any case, or NULL */
 };
 
 /* All criteria that are given must hold. At least one criterion and one action are given. */
