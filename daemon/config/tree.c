@@ -273,7 +273,10 @@ static int report_syntax(struct builder *b, const yaml_parser_t *parser)
 
     if (parser->error == YAML_MEMORY_ERROR)
         return DIVE_E_NOMEM;
-    if (parser->context)
+    if (parser->context && strstr(parser->context, "scanning an alias"))
+        problems_error(b->problems, place_of(parser->context_mark),
+                       "a value that begins with * must be in quotes");
+    else if (parser->context)
         problems_error(b->problems, place_of(parser->problem_mark),
                        "YAML: %s (%s that began in line %zu)", problem, parser->context,
                        parser->context_mark.line + 1);
