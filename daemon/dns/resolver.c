@@ -26,25 +26,13 @@
 #include <unbound-event.h>
 #include <unbound.h>
 
-#include "core/log.h"
-#include "dns/context.h"
 #include "dns/message.h"
+#include "dns/pool.h"
 
-#define PENDING_MAX 4096      /* queries of one resolver */
-#define FRESH_CONTEXTS_MAX 16 /* alive at once; more fresh queries wait */
+#define PENDING_MAX 4096 /* queries of one resolver */
 #define TIMEOUT_DEFAULT_MS 10000
 #define WHY_SIZE 256
 #define LOCALHOST_TTL 3600
-
-struct context {
-    TAILQ_ENTRY(context) link;
-    struct resolver *resolver;
-    struct ub_ctx *ub;
-    size_t asks; /* running in libunbound on our behalf */
-    bool fresh;
-    bool retired; /* replaced by resolver_reconfigure() */
-    struct loop_node reap;
-};
 
 enum state { WAITING, ASKING, DOUBTING, PROBING, DONE, DELIVERING };
 
@@ -58,7 +46,7 @@ struct ask {
 struct resolver_query {
     TAILQ_ENTRY(resolver_query) link; /* WAITING */
     struct resolver *resolver;
-    struct context *context;
+    struct pool_context *context; /* held from ASKING until DONE */
     enum state state;
     enum resolver_type type;
     struct ask question;
@@ -79,19 +67,13 @@ struct resolver_query {
     char name[];
 };
 
-TAILQ_HEAD(context_list, context);
 TAILQ_HEAD(query_list, resolver_query);
 
 struct resolver {
     struct loop *loop;
-    struct context_settings *settings;
+    struct pool pool;
     int64_t timeout_ms;
-    struct context_list contexts;
-    struct context *shared;
-    struct context *batch; /* fresh, made in this loop turn: others may join */
-    struct loop_node end_batch;
-    size_t fresh_count;
-    struct query_list waiting;
+    struct query_list waiting; /* for a fresh context */
     size_t pending;
     struct resolver_counters counters;
 };
@@ -106,118 +88,16 @@ static const struct {
     [RESOLVER_SOA] = {"SOA", DNS_TYPE_SOA},
 };
 
-static void start_waiting(struct resolver *resolver);
 static void on_step(struct loop_node *node);
 
-/* ---- contexts ---- */
-
-static int context_add(struct context **out, struct resolver *resolver,
-                       const struct context_settings *settings, bool fresh, char *error,
-                       size_t error_size)
-{
-    struct context *context = calloc(1, sizeof *context);
-    int r;
-
-    *out = NULL;
-    if (!context) {
-        snprintf(error, error_size, "out of memory");
-        return DIVE_E_NOMEM;
-    }
-    r = context_create(&context->ub, resolver->loop, settings, fresh, error, error_size);
-    if (r) {
-        free(context);
-        return r;
-    }
-    context->resolver = resolver;
-    context->fresh = fresh;
-    TAILQ_INSERT_TAIL(&resolver->contexts, context, link);
-    if (fresh) {
-        resolver->fresh_count++;
-        resolver->counters.fresh_contexts++;
-    }
-    *out = context;
-    return 0;
-}
-
-static void context_free(struct context *context)
-{
-    struct resolver *resolver = context->resolver;
-
-    loop_cancel(resolver->loop, &context->reap);
-    TAILQ_REMOVE(&resolver->contexts, context, link);
-    if (context->fresh)
-        resolver->fresh_count--;
-    context_delete(&context->ub);
-    free(context);
-}
-
-static void on_reap(struct loop_node *node)
-{
-    struct context *context = (void *)((char *)node - offsetof(struct context, reap));
-    struct resolver *resolver = context->resolver;
-
-    if (context->asks > 0) /* a probe was started after all */
-        return;
-    context_free(context);
-    start_waiting(resolver);
-}
-
-/* libunbound may be on the stack: the context goes between loop turns. */
-static void context_reap_if_idle(struct context *context)
-{
-    struct resolver *resolver = context->resolver;
-
-    if (context->asks == 0 && (context->retired || context->fresh) && resolver->batch != context)
-        loop_later(resolver->loop, &context->reap, on_reap);
-}
-
-static void on_end_batch(struct loop_node *node)
-{
-    struct resolver *resolver = (void *)((char *)node - offsetof(struct resolver, end_batch));
-    struct context *context = resolver->batch;
-
-    resolver->batch = NULL;
-    if (context)
-        context_reap_if_idle(context);
-}
-
-/* The context for one more fresh query, or NULL: none is free (`*r` 0) or it can't be made. Queries
- * of one loop turn share one: nothing can have been cached in it before they were asked. */
-static struct context *context_fresh(struct resolver *resolver, int *r)
-{
-    char error[256];
-    struct context *context;
-
-    *r = 0;
-    if (resolver->batch)
-        return resolver->batch;
-    if (resolver->fresh_count >= FRESH_CONTEXTS_MAX)
-        return NULL;
-    *r = context_add(&context, resolver, resolver->settings, true, error, sizeof error);
-    if (*r) {
-        log_error("dns", "no context for a fresh answer: %s", error);
-        return NULL;
-    }
-    resolver->batch = context;
-    loop_later(resolver->loop, &resolver->end_batch, on_end_batch);
-    return context;
-}
-
 /* ---- one query ---- */
-
-static void ask_end(struct ask *ask)
-{
-    ask->running = false;
-    ask->query->context->asks--;
-    context_reap_if_idle(ask->query->context);
-}
 
 static void ask_cancel(struct ask *ask)
 {
     if (!ask->running)
         return;
+    ask->running = false;
     ub_cancel(ask->query->context->ub, ask->id);
-    ask_end(ask);
 }
 
 static int ask_start(struct resolver_query *q, struct ask *ask, const char *name,
@@ -228,20 +108,25 @@ static int ask_start(struct resolver_query *q, struct ask *ask, const char *name
     ask->query = q;
     ask->id = 0;
     ask->running = true;
-    q->context->asks++;
     u = ub_resolve_event(q->context->ub, name, types[type].rrtype, 1, ask, cb, &ask->id);
     if (u == 0)
         return 0;
-    if (ask->running)
-        ask_end(ask);
+    ask->running = false;
     return u == UB_NOMEM ? DIVE_E_NOMEM : DIVE_E_INTERNAL;
 }
 
-static void query_conclude(struct resolver_query *q, enum dive_security security)
+/* Ends whatever is under way, without a word to anybody. */
+static void query_halt(struct resolver_query *q)
 {
     ask_cancel(&q->question);
     ask_cancel(&q->probe);
     loop_timer_stop(&q->timer);
+    pool_release(&q->context);
+}
+
+static void query_conclude(struct resolver_query *q, enum dive_security security)
+{
+    query_halt(q);
     q->security = security;
     q->state = DONE;
     q->resolver->counters.answers[q->type][security]++;
@@ -298,13 +183,15 @@ static void on_probe(void *arg, int rcode, void *packet, int n, int sec, char *w
     char kept[WHY_SIZE];
     enum dive_security security;
 
-    ask_end(ask);
+    ask->running = false;
     memcpy(kept, q->why, sizeof kept); /* the reason stays that of the question */
     security = judge(q, RESOLVER_SOA, rcode, packet, n, sec, why, &answer);
     memcpy(q->why, kept, sizeof kept);
-    free(answer);
     q->resolver->counters.answers[RESOLVER_SOA][security]++;
-    q->probe_insecure = security == DIVE_DNS_INSECURE;
+    /* An alias from a signed zone into an unsigned one makes the answer insecure as well, and proves
+     * nothing about names below the alias. */
+    q->probe_insecure = security == DIVE_DNS_INSECURE && answer->aliases == 0;
+    free(answer);
     if (q->state == PROBING)
         query_conclude(q, q->probe_insecure ? DIVE_DNS_INSECURE : DIVE_DNS_NO_ANSWER);
 }
@@ -316,7 +203,7 @@ static void on_question(void *arg, int rcode, void *packet, int n, int sec, char
     struct resolver_query *q = ask->query;
     enum dive_security security;
 
-    ask_end(ask);
+    ask->running = false;
     security = judge(q, q->type, rcode, packet, n, sec, why, &q->answer);
     q->rcode = q->answer ? q->answer->rcode : rcode ? rcode : DNS_RCODE_SERVFAIL;
     if (security != DIVE_DNS_NO_ANSWER || !q->level) {
@@ -355,7 +242,7 @@ static void on_timer(void *arg)
     }
     if (q->state == WAITING)
         TAILQ_REMOVE(&q->resolver->waiting, q, link);
-    if (q->state == PROBING && q->why[0] != '\0') {
+    if (q->state == PROBING) { /* for the reason that the question had */
         query_conclude(q, DIVE_DNS_NO_ANSWER);
         return;
     }
@@ -365,7 +252,8 @@ static void on_timer(void *arg)
     query_conclude(q, q->probe_insecure ? DIVE_DNS_INSECURE : DIVE_DNS_NO_ANSWER);
 }
 
-static int question_start(struct resolver_query *q, struct context *context)
+/* Takes over the hold on `context`. */
+static int question_start(struct resolver_query *q, struct pool_context *context)
 {
     int64_t left = q->deadline_ms - loop_now_ms(q->resolver->loop);
 
@@ -375,20 +263,22 @@ static int question_start(struct resolver_query *q, struct context *context)
     return ask_start(q, &q->question, q->name, q->type, on_question);
 }
 
-static void start_waiting(struct resolver *resolver)
+static void on_room(void *arg)
 {
+    struct resolver *resolver = arg;
+    struct pool_context *context;
     struct resolver_query *q;
 
     while ((q = TAILQ_FIRST(&resolver->waiting))) {
-        int r;
-        struct context *context = context_fresh(resolver, &r);
+        int r = pool_fresh(&resolver->pool, &context);
 
-        if (!context && r == 0)
+        if (r == 0 && !context)
             return;
         TAILQ_REMOVE(&resolver->waiting, q, link);
-        if (!context || question_start(q, context)) {
+        if (r == 0)
+            r = question_start(q, context);
+        if (r) {
             snprintf(q->why, sizeof q->why, "the resolver could not ask");
-            q->rcode = DNS_RCODE_SERVFAIL;
             query_conclude(q, DIVE_DNS_NO_ANSWER);
         }
     }
@@ -461,9 +351,7 @@ void resolver_cancel(struct resolver_query **query)
         return;
     if (q->state == WAITING)
         TAILQ_REMOVE(&q->resolver->waiting, q, link);
-    ask_cancel(&q->question);
-    ask_cancel(&q->probe);
-    loop_timer_stop(&q->timer);
+    query_halt(q);
     loop_cancel(q->resolver->loop, &q->step);
     q->resolver->counters.cancelled++;
     /* No callback of ours calls out, so none of this query can be on the stack. */
@@ -524,22 +412,32 @@ static int query_new(struct resolver_query **out, struct resolver *resolver, con
     return 0;
 }
 
+/* On failure the query is gone. */
 static int query_start(struct resolver_query *q, bool fresh)
 {
     struct resolver *resolver = q->resolver;
-    struct context *context = resolver->shared;
+    struct pool_context *context = NULL;
     int r = 0;
 
-    if (fresh)
-        context = TAILQ_EMPTY(&resolver->waiting) ? context_fresh(resolver, &r) : NULL;
+    if (!fresh)
+        context = pool_shared(&resolver->pool);
+    else if (TAILQ_EMPTY(&resolver->waiting))
+        r = pool_fresh(&resolver->pool, &context);
     if (r)
-        return r;
-    if (context)
-        return question_start(q, context);
+        goto out;
+    if (context) {
+        r = question_start(q, context);
+        goto out;
+    }
     q->state = WAITING;
     TAILQ_INSERT_TAIL(&resolver->waiting, q, link);
     loop_timer_set(&q->timer, resolver->timeout_ms);
-    return 0;
+out:
+    if (r) {
+        query_halt(q);
+        query_free(q);
+    }
+    return r;
 }
 
 int resolver_txt(struct resolver *resolver, const char *name, bool fresh, resolver_txt_fn *cb,
@@ -555,24 +453,22 @@ int resolver_txt(struct resolver *resolver, const char *name, bool fresh, resolv
     q->txt_cb = cb;
     q->level = level_of(q->name);
     r = query_start(q, fresh);
-    if (r) {
-        loop_timer_stop(&q->timer);
-        query_free(q);
-        return r;
-    }
-    *query = q;
-    return 0;
+    if (r == 0)
+        *query = q;
+    return r;
 }
 
-/* RFC 6761 section 6.3. INSECURE: nobody signed it. */
+/* RFC 6761 section 6.3. INSECURE: nobody signed it. On failure the query is gone. */
 static int answer_localhost(struct resolver_query *q)
 {
     static const uint8_t loopback[2][16] = {{127, 0, 0, 1}, {[15] = 1}};
     bool v4 = q->type == RESOLVER_A;
     struct dns_answer *answer = calloc(1, sizeof *answer);
 
-    if (!answer)
+    if (!answer) {
+        query_free(q);
         return DIVE_E_NOMEM;
+    }
     answer->ttl = LOCALHOST_TTL;
     answer->n = 1;
     answer->record[0] = dive_span(loopback[v4 ? 0 : 1], v4 ? 4 : 16);
@@ -596,13 +492,9 @@ int resolver_addresses(struct resolver *resolver, const char *host, int family,
         return r;
     q->addresses_cb = cb;
     r = is_localhost(q->name) ? answer_localhost(q) : query_start(q, false);
-    if (r) {
-        loop_timer_stop(&q->timer);
-        query_free(q);
-        return r;
-    }
-    *query = q;
-    return 0;
+    if (r == 0)
+        *query = q;
+    return r;
 }
 
 /* ---- the resolver ---- */
@@ -610,8 +502,6 @@ int resolver_addresses(struct resolver *resolver, const char *host, int family,
 int resolver_reconfigure(struct resolver *resolver, const struct resolver_config *config,
                          char *error, size_t error_size)
 {
-    struct context_settings *settings = NULL;
-    struct context *context, *old = resolver->shared;
     char scratch[512];
     int r;
 
@@ -619,26 +509,10 @@ int resolver_reconfigure(struct resolver *resolver, const struct resolver_config
         error = scratch;
         error_size = sizeof scratch;
     }
-    r = context_settings_new(&settings, config, error, error_size);
+    r = pool_configure(&resolver->pool, config, error, error_size);
     if (r)
         return r;
-    r = context_add(&context, resolver, settings, false, error, error_size);
-    if (r) {
-        context_settings_free(&settings);
-        return r;
-    }
-    context_settings_free(&resolver->settings);
-    resolver->settings = settings;
     resolver->timeout_ms = config->timeout_ms > 0 ? config->timeout_ms : TIMEOUT_DEFAULT_MS;
-    resolver->shared = context;
-    if (resolver->batch) { /* made after the old settings: nobody may join it any more */
-        loop_cancel(resolver->loop, &resolver->end_batch);
-        on_end_batch(&resolver->end_batch);
-    }
-    if (old) {
-        old->retired = true;
-        context_reap_if_idle(old);
-    }
     return 0;
 }
 
@@ -655,7 +529,7 @@ int resolver_new(struct resolver **out, struct loop *loop, const struct resolver
         return DIVE_E_NOMEM;
     }
     resolver->loop = loop;
-    TAILQ_INIT(&resolver->contexts);
+    pool_init(&resolver->pool, loop, on_room, resolver);
     TAILQ_INIT(&resolver->waiting);
     r = resolver_reconfigure(resolver, config, error, error_size);
     if (r)
@@ -667,16 +541,12 @@ int resolver_new(struct resolver **out, struct loop *loop, const struct resolver
 void resolver_free(struct resolver **resolver)
 {
     struct resolver *r = *resolver;
-    struct context *context;
 
     *resolver = NULL;
     if (!r)
         return;
     assert(r->pending == 0);
-    loop_cancel(r->loop, &r->end_batch);
-    while ((context = TAILQ_FIRST(&r->contexts)))
-        context_free(context);
-    context_settings_free(&r->settings);
+    pool_destroy(&r->pool);
     free(r);
 }
 

@@ -125,9 +125,8 @@ const char *resolver_type_word(enum resolver_type type); /* "A", "AAAA", ... */
 
 struct resolver_counters {
     uint64_t answers[RESOLVER_TYPE_COUNT][DIVE_DNS_SECURE + 1]; /* [type][enum dive_security] */
-    uint64_t timeouts;       /* of them, unanswered because time ran out */
-    uint64_t cancelled;      /* by resolver_cancel() */
-    uint64_t fresh_contexts; /* made for `fresh` */
+    uint64_t timeouts;  /* of them, unanswered because time ran out */
+    uint64_t cancelled; /* by resolver_cancel() */
 };
 
 /* Valid until resolver_free(); written by the resolver's own thread only. */
