@@ -25,11 +25,11 @@
 /* Always answered by the context itself, so it finalises everything without a packet. */
 #define LOCAL_NAME "dived.invalid."
 
-enum kind { OPTION, FORWARD, STUB, ANCHOR, ANCHOR_AUTO };
+enum kind { OPTION, FORWARD, STUB, ANCHOR, ANCHOR_AUTO, NO_LOCAL_ZONE };
 
 struct operation {
     enum kind kind;
-    char *a; /* option name with colon; address; zone; record; path */
+    char *a; /* option name with colon; address; zone; record; path; zone */
     char *b; /* option value; stub address */
 };
 
@@ -60,8 +60,10 @@ static const struct {
     {"cache-min-ttl", "0", "would keep records beyond their TTL"},
 };
 
-/* Zones that libunbound answers itself (static local zones): a stub for one needs `nodefault`.
- * localhost is not among them: RFC 6761 section 6.3 says it must never be asked about. */
+/* Zones that libunbound answers itself (static local zones): a stub for one needs them out of the
+ * way.
+ * (`local-zone: "test." nodefault` given as an option is accepted and ignored by 1.17.1.) localhost
+ * is not among them: RFC 6761 section 6.3 says it must never be asked about. */
 static const char *const builtin_zones[] = {"test", "invalid", "onion", "home.arpa"};
 
 /* ---- libunbound's log ---- */
@@ -181,12 +183,9 @@ static int add_stub(struct context_settings *s, const struct resolver_stub *stub
     }
     *loopback |= is_loopback;
     for (size_t i = 0; i < sizeof builtin_zones / sizeof builtin_zones[0]; i++) {
-        char value[64];
-
         if (!zone_within(stub->zone, builtin_zones[i]))
             continue;
-        snprintf(value, sizeof value, "%s. nodefault", builtin_zones[i]);
-        r = add(s, OPTION, "local-zone:", value, error, error_size);
+        r = add(s, NO_LOCAL_ZONE, builtin_zones[i], NULL, error, error_size);
         if (r)
             return r;
     }
@@ -347,6 +346,8 @@ static int apply(struct ub_ctx *ub, const struct operation *op, char *error, siz
         if (u)
             snprintf(error, error_size, "dns.trust-anchor-auto: %s: %s", op->a, ub_strerror(u));
         break;
+    case NO_LOCAL_ZONE: /* once it is finalised */
+        return 0;
     }
     return u == 0 ? 0 : u == UB_NOMEM ? DIVE_E_NOMEM : DIVE_E_SYNTAX;
 }
@@ -388,7 +389,8 @@ static void on_local_answer(void *arg, int rcode, void *packet, int n, int sec, 
 }
 
 /* Adding a zone finalises the configuration; a question about it makes the worker. */
-static int finalise(struct ub_ctx *ub, char *error, size_t error_size)
+static int finalise(struct ub_ctx *ub, const struct context_settings *s, char *error,
+                    size_t error_size)
 {
     char reason[200] = "";
     bool answered = false;
@@ -397,6 +399,10 @@ static int finalise(struct ub_ctx *ub, char *error, size_t error_size)
     complaint = reason;
     complaint_size = sizeof reason;
     u = ub_ctx_zone_add(ub, LOCAL_NAME, "static");
+    for (size_t i = 0; u == 0 && i < s->n; i++) {
+        if (s->operation[i].kind == NO_LOCAL_ZONE)
+            u = ub_ctx_zone_remove(ub, s->operation[i].a);
+    }
     if (u == 0)
         u = ub_resolve_event(ub, LOCAL_NAME, DNS_TYPE_A, 1, &answered, on_local_answer, &id);
     complaint = NULL;
@@ -448,7 +454,7 @@ int context_create(struct ub_ctx **out, struct loop *loop, const struct context_
     r = configure(ub, settings, fresh, error, error_size);
     if (r)
         goto out;
-    r = finalise(ub, error, error_size);
+    r = finalise(ub, settings, error, error_size);
     if (r)
         goto out;
     *out = ub;

@@ -188,8 +188,8 @@ static void on_probe(void *arg, int rcode, void *packet, int n, int sec, char *w
     security = judge(q, RESOLVER_SOA, rcode, packet, n, sec, why, &answer);
     memcpy(q->why, kept, sizeof kept);
     q->resolver->counters.answers[RESOLVER_SOA][security]++;
-    /* An alias from a signed zone into an unsigned one makes the answer insecure as well, and proves
-     * nothing about names below the alias. */
+    /* An alias from a signed zone into an unsigned one makes the answer insecure as well, and
+     * proves nothing about names below the alias. */
     q->probe_insecure = security == DIVE_DNS_INSECURE && answer->aliases == 0;
     free(answer);
     if (q->state == PROBING)
