@@ -2,15 +2,14 @@
  *
  * verifier_private: the one object that the verifier's files share.
  *
- *   verifier.c         what the caller does, what the verdict is; the only file that writes `verdict`
- *   verifier_policy.c  the walk for the `_dive` record
- *   verifier_keys.c    the search for `_divekey` records, in phases (see there)
- *   verifier_check.c   the response's own fields: entries, digests, signatures; both drafts
- *   verifier_lookup.c  the names asked, their answers, and what of them may be cached
- *   report.c, trace.c  JSON, read-only
+ *   verifier.c         what the caller does, what the verdict is; the only file that writes
+ * `verdict` verifier_policy.c  the walk for the `_dive` record verifier_keys.c    the search for
+ * `_divekey` records, in phases (see there) verifier_check.c   the response's own fields: entries,
+ * digests, signatures; both drafts verifier_lookup.c  the names asked, their answers, and what of
+ * them may be cached report.c, trace.c  JSON, read-only
  *
- * Order of a call that takes input: record it, then verifier_settle() moves every stage as far as what
- * is known allows. Stages never call back into the caller, except options.custom_scope.
+ * Order of a call that takes input: record it, then verifier_settle() moves every stage as far as
+ * what is known allows. Stages never call back into the caller, except options.custom_scope.
  */
 #ifndef DIVE_VERIFIER_PRIVATE_H
 #define DIVE_VERIFIER_PRIVATE_H
@@ -32,8 +31,9 @@
 _Static_assert(ENTRIES_MAX >= DIVE_SIGNATURE_ENTRIES_MAX, "room for every -01 entry");
 _Static_assert(ENTRIES_MAX >= DIVE_SIG_ENTRIES_MAX, "room for every -00 entry");
 
-/* What became of one signature entry. From KEY_INVALID to SIGNATURE_MISMATCH in the order of how far
- * the check got: of several keys at one name, the one that got furthest speaks for the entry. */
+/* What became of one signature entry. From KEY_INVALID to SIGNATURE_MISMATCH in the order of how
+ * far the check got: of several keys at one name, the one that got furthest speaks for the entry.
+ */
 /* clang-format off */
 #define ENTRY_OUTCOMES(X)                                                                            \
     X(PENDING,            NONE,               "pending",            "not decided")                   \
@@ -55,7 +55,7 @@ enum entry_outcome {
 #define X(id, reason, word, text) ENTRY_OUTCOME_##id,
     ENTRY_OUTCOMES(X)
 #undef X
-    ENTRY_OUTCOME_COUNT
+        ENTRY_OUTCOME_COUNT
 };
 
 enum dive_reason entry_outcome_reason(enum entry_outcome outcome);
@@ -99,8 +99,8 @@ struct checked_entry {
     struct key_chain *chain;                  /* NULL when the entry failed by itself */
     size_t first, last;                       /* levels searched, closest first */
     enum key_round round;
-    bool from_cache;    /* its key is in the record cache: tried in the first phase */
-    uint32_t found;     /* index + 1 of the lookup that answered with records; 0: none */
+    bool from_cache; /* its key is in the record cache: tried in the first phase */
+    uint32_t found;  /* index + 1 of the lookup that answered with records; 0: none */
     enum dive_algorithm key_algorithm; /* of the key tried last */
 };
 
@@ -109,8 +109,8 @@ enum keys_phase { KEYS_IDLE = 0, KEYS_CACHED, KEYS_ASKED, KEYS_FRESH, KEYS_FAILE
 
 /* The response's DIVE fields, parsed. Made when a response may be covered. */
 struct head {
-    unsigned prepared;                   /* set of DIVE_VERSION_BIT()s */
-    int content_digest_error;            /* of dive_content_digest_parse() or of the join */
+    unsigned prepared;        /* set of DIVE_VERSION_BIT()s */
+    int content_digest_error; /* of dive_content_digest_parse() or of the join */
     struct dive_content_digest content_digest;
     int dive_sig_error;
     struct dive_sig dive_sig;
