@@ -10,8 +10,7 @@
 
 #include "error.h"
 
-#define DIVE_DOMAIN_MAX 253 /* characters, without a trailing dot and without the NUL (RFC 1035)   \
-                             */
+#define DIVE_DOMAIN_MAX 253 /* characters, without trailing dot and NUL (RFC 1035) */
 #define DIVE_DOMAIN_BUF (DIVE_DOMAIN_MAX + 1)
 #define DIVE_KEY_ID_MAX 63 /* one DNS label */
 

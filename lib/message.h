@@ -10,8 +10,7 @@
 
 #include "error.h"
 
-/* One field line, in order of arrival, value without surrounding white space (RFC 9110 section 5).
- */
+/* One field line, in order of arrival, value without surrounding white space (RFC 9110 5.5). */
 struct dive_field {
     struct dive_span name; /* any case */
     struct dive_span value;
@@ -34,13 +33,11 @@ struct dive_request {
 
 struct dive_response {
     int status;
-    bool has_content; /* false for HEAD, 1xx, 204, 205, 304; true for 200 to GET even if it is empty
-                       */
+    bool has_content; /* false for HEAD, 1xx, 204, 205, 304; true for 200 to GET even if empty */
     struct dive_fields fields; /* of the header section; trailers never count */
 };
 
-#define DIVE_FIELD_JOINED_MAX                                                                      \
-    65536 /* bytes of one joined value, as many as dive_sf_parse() takes */
+#define DIVE_FIELD_JOINED_MAX 65536 /* bytes; as many as dive_sf_parse() takes */
 
 /* All lines of `name` (any case) joined with ", " (RFC 9110 section 5.3), in order, into *out,
  * malloc'd and NUL-terminated, the caller's; *len is without the NUL. Empty lines count: they join

@@ -262,21 +262,33 @@ static int read_field(struct parser *ps, enum dive_sf_kind kind)
     return ps->in.p == ps->in.end ? 0 : DIVE_E_SYNTAX;
 }
 
+/* What a separator announces: each member but the first follows a comma, each parameter a
+ * semicolon, each item of an inner list a parenthesis or a space. Three counters in one word make
+ * the count a look-up and an addition a byte; DIVE_SF_INPUT_MAX fits each of them. */
+#define COUNT_BITS 21
+#define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
+#define MEMBER UINT64_C(1)
+#define PARAM (UINT64_C(1) << COUNT_BITS)
+#define INNER_ITEM (UINT64_C(1) << 2 * COUNT_BITS)
+
+_Static_assert(DIVE_SF_INPUT_MAX < COUNT_MASK, "a counter can't overflow into the next");
+
+static const uint64_t announced[256] = {
+    [','] = MEMBER, [';'] = PARAM, ['('] = INNER_ITEM, [' '] = INNER_ITEM};
+
 /* Makes the arena for `in` and points `ps` into it; NULL when memory ran out. */
 static struct dive_sf_arena *arena_new(struct parser *ps, struct dive_span in)
 {
     struct dive_sf_arena *arena;
-    size_t members = 1, params = 0, items = 0;
+    size_t members, params, items;
+    uint64_t counts = MEMBER;
     char *text;
 
-    /* Each member but the first follows a comma, each parameter a semicolon, each item of an inner
-     * list a parenthesis or a space. Summed without a branch: this is the only second look at the
-     * text. */
-    for (size_t i = 0; i < in.n; i++) {
-        members += in.p[i] == ',';
-        params += in.p[i] == ';';
-        items += (in.p[i] == ' ') | (in.p[i] == '(');
-    }
+    for (size_t i = 0; i < in.n; i++)
+        counts += announced[(uint8_t)in.p[i]];
+    members = counts & COUNT_MASK;
+    params = counts >> COUNT_BITS & COUNT_MASK;
+    items = counts >> 2 * COUNT_BITS;
     if (members > DIVE_SF_MEMBERS_MAX)
         members = DIVE_SF_MEMBERS_MAX;
     arena = malloc(sizeof *arena + members * sizeof(struct dive_sf_member) +
