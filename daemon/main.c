@@ -290,7 +290,9 @@ static int serve(const char *file)
         daemon_run(&daemon, &signals);
         log_info("main", "draining");
     }
-    /* A second signal while draining ends the process at once. */
+    /* A second one while draining ends the process at once. */
+    sigdelset(&signals, SIGHUP);
+    sigdelset(&signals, SIGUSR1);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
     daemon_stop(&daemon);
     log_info("main", "end");
