@@ -51,16 +51,16 @@ static unsigned pick(unsigned n)
 
 static struct key_fact random_key(void)
 {
-    static const enum dns_kind kinds[] = {NOTHING, NOTHING, NOTHING, RECORD, RECORD, RECORD,
-                                          RECORD,  INSECURE, BOGUS,  UNANSWERED, JUNK};
+    static const enum dns_kind kinds[] = {NOTHING, NOTHING,  NOTHING, RECORD,     RECORD, RECORD,
+                                          RECORD,  INSECURE, BOGUS,   UNANSWERED, JUNK};
 
     return (struct key_fact){kinds[pick(11)], pick(KEYS), pick(8) == 0};
 }
 
 static void random_world(struct world *w, unsigned seed)
 {
-    static const enum dns_kind kinds[] = {NOTHING, NOTHING, NOTHING, RECORD,     RECORD,
-                                          RECORD,  INSECURE, BOGUS,  UNANSWERED, JUNK};
+    static const enum dns_kind kinds[] = {NOTHING, NOTHING,  NOTHING, RECORD,     RECORD,
+                                          RECORD,  INSECURE, BOGUS,   UNANSWERED, JUNK};
     static const int statuses[] = {200, 200, 200, 200, 200, 200, 206, 203, 404, 302};
 
     memset(w, 0, sizeof(*w));
@@ -83,8 +83,9 @@ static void random_world(struct world *w, unsigned seed)
     }
     w->n_entries = pick(ENTRIES + 1);
     for (unsigned i = 0; i < w->n_entries; i++)
-        w->entry[i] = (struct entry_fact){pick(KEY_IDS), pick(KEYS), (int)pick(6) < 3 ? (int)pick(3) : -1,
-                                          pick(8) == 0, pick(8) == 0};
+        w->entry[i] =
+            (struct entry_fact){pick(KEY_IDS), pick(KEYS), (int)pick(6) < 3 ? (int)pick(3) : -1,
+                                pick(8) == 0, pick(8) == 0};
 }
 
 /* --- the oracle --- */
@@ -220,7 +221,9 @@ static void tell(struct lab *lab, const char *name, enum dns_kind kind, const ch
                                                   DIVE_DNS_SECURE, DIVE_DNS_SECURE};
 
     lab_dns(lab, name, security[kind],
-            kind == NOTHING ? NULL : kind == JUNK ? "junk" : record)
+            kind == NOTHING ? NULL
+            : kind == JUNK  ? "junk"
+                            : record)
         ->asked = asked;
 }
 
@@ -385,12 +388,14 @@ static enum dive_verdict play(const struct world *w)
     cr_assert_eq(p.verdict, must, "seed %u: %s instead of %s", w->seed,
                  dive_verdict_word(p.verdict), dive_verdict_word(must));
     if (reason && must != DIVE_UNDECIDED)
-        cr_assert_str_eq(dive_reason_word(dive_verifier_reason(lab->v)), reason, "seed %u", w->seed);
+        cr_assert_str_eq(dive_reason_word(dive_verifier_reason(lab->v)), reason, "seed %u",
+                         w->seed);
     check_wants(lab, w->seed);
     cr_assert_eq(dive_verifier_trace(lab->v, &text), 0);
     free(text);
     if (must == DIVE_REJECT) {
-        cr_assert_eq(dive_verifier_report(lab->v, "https://www.dive.example/file", true, 1, &text), 0);
+        cr_assert_eq(dive_verifier_report(lab->v, "https://www.dive.example/file", true, 1, &text),
+                     0);
         free(text);
     }
     lab_free(lab);
@@ -435,8 +440,8 @@ static enum dive_verdict run_cached(struct lab *lab, unsigned seed)
     return dive_verifier_verdict(lab->v);
 }
 
-/* Which key each name holds: 0 none, 1 the signer, 2 another. What DNS says now must be enough to be
- * accepted; what it said within the lifetime may be. */
+/* Which key each name holds: 0 none, 1 the signer, 2 another. What DNS says now must be enough to
+ * be accepted; what it said within the lifetime may be. */
 Test(verifier_orders, a_changing_dns_never_outlives_its_lifetime)
 {
     lab_key_make(&pairs[0], DIVE_ALGORITHM_ED25519);
