@@ -161,6 +161,7 @@ Test(test_config_reference, conf_dived_is_the_defaults)
     }
     config_unref(&shipped);
     config_unref(&standard);
+    config_problems_free(&problems);
 }
 
 /* A machine's root must not be needed: nothing that is written to may be outside of the file's

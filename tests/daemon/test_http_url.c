@@ -73,6 +73,8 @@ static const struct host_row hosts[] = {
     {"a.0xg", 0, "a.0xg", HTTP_HOST_NAME, 0},
     {"127.0.0.1.", HTTP_E_HOST, "", 0, 0},
     {"1.2.3.4.5", HTTP_E_HOST, "", 0, 0},
+    {"1111111111111111", HTTP_E_HOST, "", 0, 0},
+    {L63 L63 L63 L63 L63, HTTP_E_HOST, "", 0, 0},
     {"example.1", HTTP_E_HOST, "", 0, 0},
     {"[::1]", 0, "::1", HTTP_HOST_IPV6, 0},
     {"[::1]:443", 0, "::1", HTTP_HOST_IPV6, 443},
