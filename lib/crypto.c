@@ -5,9 +5,9 @@
  * OpenSSL takes any 32 or 57 bytes for a public key. With Ed25519 and a point of small order (the
  * identity above all) it then accepts signatures that anybody can make: with A the identity,
  * R = [S]B fits every message. A key record that holds such a key, all zeros by mistake for
- * instance, would sign everything, so we refuse it as "no key", and with it the encodings that RFC 8032
- * section 5.1.3 and 5.2.3 refuse and OpenSSL doesn't (y not below p). A point that is not on the
- * curve at all needs no check here: no signature verifies under it.
+ * instance, would sign everything, so we refuse it as "no key", and with it the encodings that RFC
+ * 8032 section 5.1.3 and 5.2.3 refuse and OpenSSL doesn't (y not below p). A point that is not on
+ * the curve at all needs no check here: no signature verifies under it.
  */
 #include "crypto.h"
 

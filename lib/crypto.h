@@ -29,12 +29,13 @@ size_t dive_algorithm_key_bytes(enum dive_algorithm algorithm);
 size_t dive_algorithm_signature_bytes(enum dive_algorithm algorithm);
 
 /* 0: `key` may be used as a public key of `algorithm`. DIVE_E_TYPE: it has the wrong length, is not
- * in the encoding of RFC 8032 (y not below p), or is a point of small order, under which anybody can
- * make signatures. Whether the point is on the curve isn't checked: if not, no signature verifies. */
+ * in the encoding of RFC 8032 (y not below p), or is a point of small order, under which anybody
+ * can make signatures. Whether the point is on the curve isn't checked: if not, no signature
+ * verifies. */
 int dive_public_key_check(enum dive_algorithm algorithm, struct dive_span key) DIVE_MUST_USE;
 
-/* 0: `signature` is that of `message` by `key`. DIVE_E_MISMATCH: it is not (a wrong length included).
- * DIVE_E_TYPE: `key` fails dive_public_key_check(). DIVE_E_NOMEM, DIVE_E_INTERNAL. */
+/* 0: `signature` is that of `message` by `key`. DIVE_E_MISMATCH: it is not (a wrong length
+ * included). DIVE_E_TYPE: `key` fails dive_public_key_check(). DIVE_E_NOMEM, DIVE_E_INTERNAL. */
 int dive_signature_check(enum dive_algorithm algorithm, struct dive_span key,
                          struct dive_span signature, struct dive_span message) DIVE_MUST_USE;
 

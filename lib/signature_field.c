@@ -31,31 +31,43 @@ static size_t space_run(struct dive_span s, bool *folded)
     return i;
 }
 
+/* How many octets at the start of `s` need no second look: VCHAR, and with `binary` obs-text and
+ * the controls that can't end a line. */
+static size_t plain_run(struct dive_span s, bool binary)
+{
+    size_t i = 0;
+
+    for (; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (span_is_space(s.p[i]) || c == '\r' || c == '\n' || c == '\0')
+            break;
+        if (!binary && (c < 0x20 || c > 0x7e))
+            break;
+    }
+    return i;
+}
+
 /* One field line, white space around it removed and obs-folds within made one space. With `binary`,
  * any octet that HTTP lets through is taken, to be wrapped; else only what the grammar of the base
  * takes (RFC 9421 section 2.5: no obs-text). Never a line end: it would forge a line of the base.
  */
 static int add_line(struct buffer *out, struct dive_span line, bool binary)
 {
-    bool folded;
-
     line = span_trim(line);
-    for (size_t i = 0; i < line.n;) {
-        unsigned char c = (unsigned char)line.p[i];
-        size_t run = space_run(dive_span(line.p + i, line.n - i), &folded);
+    while (line.n > 0) {
+        bool folded = false;
+        size_t n = plain_run(line, binary);
 
-        if (run > 0) {
-            if (folded)
-                buffer_add(out, " ", 1);
-            else
-                buffer_add(out, line.p + i, run);
-            i += run;
-            continue;
-        }
-        if (c == '\r' || c == '\n' || c == '\0' || (!binary && (c < 0x20 || c > 0x7e)))
+        if (n == 0)
+            n = space_run(line, &folded);
+        if (n == 0)
             return DIVE_E_SYNTAX;
-        buffer_add(out, line.p + i, 1);
-        i++;
+        if (folded)
+            buffer_add(out, " ", 1);
+        else
+            buffer_add(out, line.p, n);
+        line = dive_span(line.p + n, line.n - n);
     }
     return out->error;
 }

@@ -22,6 +22,7 @@
     X(UNPAIRED, "the label stands in only one of Signature-Input and Signature")  \
     X(NOT_INNER_LIST, "the Signature-Input member is not an inner list")          \
     X(NOT_BYTES, "the Signature member is not a byte sequence")                   \
+    X(TOO_MANY_COMPONENTS, "more components are covered than are looked at")      \
     X(BAD_COMPONENT, "a covered component is not a string or is listed twice")    \
     X(NO_CONTENT_DIGEST, "content-digest is not among the covered components")    \
     X(NO_KEYID, "keyid is missing or not a string")                               \
@@ -29,8 +30,7 @@
     X(FQDN_NOT_PARENT, "the domain after @ is not the origin or a parent of it")  \
     X(NO_ALG, "alg is missing or not a string")                                   \
     X(FOREIGN_ALG, "alg is neither ed25519 nor ed448")                            \
-    X(BAD_PARAMETER, "a signature parameter has the wrong type")                  \
-    X(TOO_MANY_COMPONENTS, "more components are covered than are looked at")
+    X(BAD_PARAMETER, "a signature parameter has the wrong type")
 /* clang-format on */
 
 enum dive_entry_fault {

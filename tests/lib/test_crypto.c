@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * EdDSA with the public vectors of RFC 8032 section 7 and RFC 9421 appendix B.2.6, and the keys that
- * OpenSSL would take and we don't.
+ * EdDSA with the public vectors of RFC 8032 section 7 and RFC 9421 appendix B.2.6, and the keys
+ * that OpenSSL would take and we don't.
  */
+#include <stdio.h>
+
 #include <criterion/criterion.h>
 
 #include <openssl/err.h>
@@ -47,21 +49,19 @@ static int check_hex(enum dive_algorithm algorithm, const char *key, const char 
 
 Test(crypto, the_ed25519_vectors_of_rfc_8032_verify)
 {
-    cr_expect_eq(
-        check_hex(DIVE_ALGORITHM_ED25519,
-                  "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-                  "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
-                  "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
-                  NULL, 0),
-        0);
+    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519,
+                           "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+                           "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+                           "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+                           NULL, 0),
+                 0);
     cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, ED25519_KEY_2, ED25519_SIG_2, "\x72", 1), 0);
-    cr_expect_eq(
-        check_hex(DIVE_ALGORITHM_ED25519,
-                  "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
-                  "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
-                  "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
-                  "\xaf\x82", 2),
-        0);
+    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519,
+                           "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+                           "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+                           "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+                           "\xaf\x82", 2),
+                 0);
 }
 
 Test(crypto, the_ed448_vectors_of_rfc_8032_verify)
@@ -262,11 +262,31 @@ Test(crypto, names_are_lower_case_and_nothing_else)
     cr_expect_eq(a, DIVE_ALGORITHM_NONE);
     cr_expect_eq(dive_algorithm_from_name(dive_span_str("none"), &a), DIVE_E_UNSUPPORTED);
     cr_expect_eq(dive_algorithm_from_name(dive_span_str(""), &a), DIVE_E_UNSUPPORTED);
-    cr_expect_eq(dive_algorithm_from_name(dive_span_str("rsa-pss-sha512"), &a),
-                 DIVE_E_UNSUPPORTED);
+    cr_expect_eq(dive_algorithm_from_name(dive_span_str("rsa-pss-sha512"), &a), DIVE_E_UNSUPPORTED);
     cr_expect_str_eq(dive_algorithm_name(DIVE_ALGORITHM_NONE), "none");
     cr_expect_str_eq(dive_algorithm_name(DIVE_ALGORITHM_ED448), "ed448");
     cr_expect_str_eq(dive_algorithm_name((enum dive_algorithm)99), "none");
     cr_expect_eq(dive_algorithm_signature_bytes(DIVE_ALGORITHM_ED448), 114);
     cr_expect_eq(dive_algorithm_key_bytes((enum dive_algorithm)99), 0);
+}
+
+/* RFC 9421 appendix B.1.4 (the key) and B.2.6 (the signature base and the signature). */
+Test(crypto, the_ed25519_example_of_rfc_9421_verifies)
+{
+    static const char base[] =
+        "\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n"
+        "\"@method\": POST\n"
+        "\"@path\": /foo\n"
+        "\"@authority\": example.com\n"
+        "\"content-type\": application/json\n"
+        "\"content-length\": 18\n"
+        "\"@signature-params\": (\"date\" \"@method\" \"@path\" \"@authority\" \"content-type\" "
+        "\"content-length\");created=1618884473;keyid=\"test-key-ed25519\"";
+    const char *key = "26b40b8f93fff3d897112f7ebc582b232dbd72517d082fe83cfb30ddce43d1bb";
+    const char *signature = "c2a700a9b9982768e2da095f00c691cb882bb98627c769c414dd8737a8eb9c39"
+                            "d008ad6ed3619bd38bfd10383050f8aee00d30eafb90bf9948a7958fa412910b";
+
+    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, key, signature, base, strlen(base)), 0);
+    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, key, signature, base, strlen(base) - 1),
+                 DIVE_E_MISMATCH);
 }
