@@ -12,19 +12,46 @@
 
 #define BASE_MAX (256 * 1024)
 
-static int add_value(struct buffer *out, const struct dive_component *component,
+struct base {
+    struct buffer text;
+    size_t read; /* octets of fields and queries, so far */
+};
+
+/* How many octets must be read for the value. A hostile origin can have a long field or query read
+ * again for each component; the sum is bounded as the base itself is. */
+static size_t source_length(const struct dive_component *component,
+                            const struct dive_request *request, const struct dive_fields *fields)
+{
+    size_t n = 0;
+
+    if (component->derived)
+        return component->param != NULL && request != NULL ? request->query.n : 0;
+    for (size_t i = 0; i < fields->n; i++) {
+        if (dive_span_caseeq(fields->v[i].name, component->name))
+            n += fields->v[i].value.n;
+    }
+    return n;
+}
+
+static int add_value(struct base *base, const struct dive_component *component,
                      const struct dive_request *request, const struct dive_response *response)
 {
+    const struct dive_fields *fields = &response->fields;
+
     if (component->req && request == NULL)
         return DIVE_E_NOT_FOUND;
+    if (component->req)
+        fields = &request->fields;
+    base->read += source_length(component, request, fields);
+    if (base->read > BASE_MAX)
+        return DIVE_E_LIMIT;
     if (component->derived)
-        return dive_component_derived_value(out, component, request, response);
-    return dive_component_field_value(out, component,
-                                      component->req ? &request->fields : &response->fields);
+        return dive_component_derived_value(&base->text, component, request, response);
+    return dive_component_field_value(&base->text, component, fields);
 }
 
 /* The identifier is written as it was read, the order of its parameters included. */
-static int add_component(struct buffer *out, const struct dive_sf_item *item,
+static int add_component(struct base *base, const struct dive_sf_item *item,
                          const struct dive_request *request, const struct dive_response *response)
 {
     int r = DIVE_E_INTERNAL;
@@ -38,13 +65,13 @@ static int add_component(struct buffer *out, const struct dive_sf_item *item,
     r = dive_sf_serialize_item(item, &identifier, &len);
     if (r != 0)
         goto out;
-    buffer_add(out, identifier, len);
-    buffer_add_str(out, ": ");
-    r = add_value(out, &component, request, response);
+    buffer_add(&base->text, identifier, len);
+    buffer_add_str(&base->text, ": ");
+    r = add_value(base, &component, request, response);
     if (r != 0)
         goto out;
-    buffer_add_str(out, "\n");
-    r = out->error;
+    buffer_add_str(&base->text, "\n");
+    r = base->text.error;
 out:
     free(identifier);
     return r;
@@ -77,7 +104,7 @@ int dive_signature_base(const struct dive_sf_member *input, const struct dive_re
                         const struct dive_response *response, char **out, size_t *len)
 {
     int r = DIVE_E_INTERNAL;
-    struct buffer base = BUFFER_INIT(BASE_MAX);
+    struct base base = {.text = BUFFER_INIT(BASE_MAX)};
 
     *out = NULL;
     *len = 0;
@@ -98,11 +125,11 @@ int dive_signature_base(const struct dive_sf_member *input, const struct dive_re
         if (r != 0)
             goto out;
     }
-    r = add_signature_params(&base, input);
+    r = add_signature_params(&base.text, input);
     if (r != 0)
         goto out;
-    r = buffer_take(&base, out, len);
+    r = buffer_take(&base.text, out, len);
 out:
-    buffer_free(&base);
+    buffer_free(&base.text);
     return r;
 }

@@ -18,8 +18,9 @@
  * parameter, one that can't stand in a response, ;sf on a field whose type isn't known
  * (field_type.h), a component that is listed twice, a query parameter that is given twice.
  * DIVE_E_TYPE: `input` is no inner list of strings, or ;sf of a label in upper case.
- * DIVE_E_LIMIT: more than 256 KiB, 64 KiB of one structured field, or 64 components. DIVE_E_NOMEM.
- */
+ * DIVE_E_LIMIT: more than 256 KiB of base, or to be read for it (a field counts once for each
+ * component that is made of it), 64 KiB of one structured field or query, or 64 components.
+ * DIVE_E_NOMEM. */
 int dive_signature_base(const struct dive_sf_member *input, const struct dive_request *request,
                         const struct dive_response *response, char **out,
                         size_t *len) DIVE_MUST_USE;

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "exchange/access_log.h"
 #include "exchange/error_page.h"
+#include "tls/failure.h"
 
 #define LINGER_MS 2000
 #define LINGER_BYTES_MAX (256 * 1024)

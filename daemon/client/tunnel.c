@@ -45,7 +45,6 @@ struct tunnel {
     int64_t started_ms, started_unix;
     bool spliced;       /* interception.splice names it, or interception is off */
     bool origin_spoke;  /* before the client did */
-    bool given_up;      /* the client's connection goes on without it, or is closed */
     struct dial *dial;
     struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
     struct sockaddr_storage origin_peer;
@@ -186,16 +185,38 @@ static void tunnel_on_relayed(void *arg, bool clean)
     client_connection_finish(c, clean ? EXCHANGE_LINGER : EXCHANGE_ABORT);
 }
 
+static void tunnel_relay(struct tunnel *t);
+
+static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *outcome)
+{
+    struct tunnel *t = arg;
+
+    t->dial = NULL;
+    if (outcome->result != DIAL_OK) {
+        tunnel_break(t, "%s", outcome->detail);
+        return;
+    }
+    stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
+    tunnel_relay(t);
+}
+
 static void tunnel_relay(struct tunnel *t)
 {
+    struct client_connection *c = t->client;
+
     if (!stream_is_open(&t->origin.stream)) {
-        tunnel_break(t, "another protocol than TLS where only a TLS connection is at hand");
+        /* A pooled connection stood by, for TLS; this needs one of its own. */
+        stream_want(&c->channel.stream, 0);
+        if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
+                       t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
+                       tunnel_on_dialed_for_relay, t, &t->dial) != 0)
+            tunnel_break(t, "no connection could be started");
         return;
     }
     tunnel_set_state(t, TUNNEL_RELAY);
     loop_timer_stop(&t->timer);
-    relay_start(&t->relay, &t->client->worker->loop, &t->client->channel, &t->origin,
-                t->client->runtime->config->timeouts.tunnel_idle_ms, tunnel_on_relayed, t);
+    relay_start(&t->relay, &c->worker->loop, &c->channel, &t->origin,
+                c->runtime->config->timeouts.tunnel_idle_ms, tunnel_on_relayed, t);
 }
 
 /* ---- INTERCEPT and PLAIN ---- */
@@ -389,8 +410,11 @@ static void tunnel_on_client(void *arg, unsigned events)
 {
     struct tunnel *t = arg;
 
-    if (t->state == TUNNEL_END)
+    if (t->state == TUNNEL_END || t->dial != NULL) {
+        if (t->dial != NULL && (events & STREAM_GONE))
+            tunnel_break(t, "the client left");
         return;
+    }
     if (events & STREAM_GONE)
         tunnel_break(t, "the client left");
     else if (t->state == TUNNEL_REPLY)
@@ -403,7 +427,7 @@ static void tunnel_on_origin(void *arg, unsigned events)
 {
     struct tunnel *t = arg;
 
-    if (t->state == TUNNEL_SNIFF)
+    if (t->state == TUNNEL_SNIFF && t->dial == NULL)
         tunnel_sniff(t);
 }
 

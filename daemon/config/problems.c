@@ -11,8 +11,9 @@
 
 #define TEXT_MAX 1024
 
-static void problems_add(struct config_problems *problems, bool warning, struct place place,
-                         const char *format, va_list ap)
+__attribute__((format(printf, 4, 0))) static void problems_add(struct config_problems *problems,
+                                                               bool warning, struct place place,
+                                                               const char *format, va_list ap)
 {
     size_t *count = warning ? &problems->warnings : &problems->errors;
     struct config_problem *v;

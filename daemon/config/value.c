@@ -210,6 +210,8 @@ const char *value_closest(const char *word, const char *const *candidates, size_
         if (candidates[i][0] == '\0' || strlen(candidates[i]) > WORD_MAX)
             continue;
         d = distance(word, candidates[i]);
+        if (length >= 3 && strncasecmp(candidates[i], word, length) == 0 && best > 1)
+            d = best - 1; /* the beginning of a word: "warn" */
         if (d < best) {
             best = d;
             closest = candidates[i];

@@ -31,7 +31,8 @@ int value_bool(const char *text, bool *out, struct value_why *why) DIVE_MUST_USE
 int value_word(const char *text, const char *const *words, unsigned *out,
                struct value_why *why) DIVE_MUST_USE;
 
-/* The candidate that `word` is likely a slip of, or NULL. At most a third of it may differ. */
+/* The candidate that `word` is likely a slip of, or NULL. At most a third of it may differ,
+ * or it is how the candidate begins. */
 const char *value_closest(const char *word, const char *const *candidates, size_t n);
 
 /* Largest units first, for messages: "10s", "64KiB". */

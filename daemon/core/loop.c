@@ -83,12 +83,17 @@ out:
     return r;
 }
 
+void loop_flush(struct loop *loop)
+{
+    while (!TAILQ_EMPTY(&loop->queue))
+        run_queue(loop);
+}
+
 void loop_destroy(struct loop *loop)
 {
     if (!loop->base)
         return;
-    while (!TAILQ_EMPTY(&loop->queue))
-        run_queue(loop);
+    loop_flush(loop);
     event_free(loop->later);
     event_base_free(loop->base);
     loop->later = NULL;

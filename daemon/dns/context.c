@@ -22,8 +22,9 @@
 
 #define OPERATIONS_MAX 2048
 
-/* Always answered by the context itself, so it finalises everything without a packet. */
-#define LOCAL_NAME "dived.invalid."
+/* Answered by the context itself, without a packet (RFC 6761 section 6.4). It must be a zone that
+ * is there already: one added below it would hide it from names further on (1.17.1). */
+#define LOCAL_NAME "invalid."
 
 enum kind { OPTION, FORWARD, STUB, ANCHOR, ANCHOR_AUTO, NO_LOCAL_ZONE };
 
@@ -399,12 +400,12 @@ static int finalise(struct ub_ctx *ub, const struct context_settings *s, char *e
     complaint = reason;
     complaint_size = sizeof reason;
     u = ub_ctx_zone_add(ub, LOCAL_NAME, "static");
+    if (u == 0)
+        u = ub_resolve_event(ub, LOCAL_NAME, DNS_TYPE_A, 1, &answered, on_local_answer, &id);
     for (size_t i = 0; u == 0 && i < s->n; i++) {
         if (s->operation[i].kind == NO_LOCAL_ZONE)
             u = ub_ctx_zone_remove(ub, s->operation[i].a);
     }
-    if (u == 0)
-        u = ub_resolve_event(ub, LOCAL_NAME, DNS_TYPE_A, 1, &answered, on_local_answer, &id);
     complaint = NULL;
     if (u == 0 && answered)
         return 0;

@@ -86,9 +86,10 @@ static void connect_on_ready(void *arg, struct origin_connection *connection,
 
     if (x->closing)
         return;
-    x->origin = connection;
-    x->origin_ready = connection != NULL;
-    if (connection == NULL) {
+    x->origin = NULL;
+    if (connection != NULL) {
+        exchange_take_origin(x, connection);
+    } else {
         x->status = failure->status;
         x->error_type = failure->error_type;
         snprintf(x->error, sizeof(x->error), "%s", failure->details);
@@ -113,7 +114,7 @@ int connect_origin(struct exchange *x)
         return exchange_refuse(x, r == DIVE_E_SYNTAX ? 400 : 503, "proxy_internal_error",
                                "no connection could be started: %s", dive_strerror(r));
     if (r == 1) {
-        x->origin_ready = true;
+        exchange_take_origin(x, x->origin);
         return EXCHANGE_SEND;
     }
     /* The pool bounds the attempt itself; this is a second fence. */

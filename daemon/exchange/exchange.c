@@ -200,6 +200,18 @@ void exchange_deadline(struct exchange *x, int64_t ms)
     loop_timer_set(&x->timer, ms);
 }
 
+static void exchange_on_origin(void *arg, unsigned events)
+{
+    exchange_run(arg);
+}
+
+void exchange_take_origin(struct exchange *x, struct origin_connection *origin)
+{
+    x->origin = origin;
+    x->origin_ready = true;
+    stream_set_owner(&origin->channel.stream, exchange_on_origin, x);
+}
+
 void exchange_drop_origin(struct exchange *x, bool reusable)
 {
     if (x->origin == NULL)

@@ -138,6 +138,8 @@ int exchange_client_left(struct exchange *x);
 enum exchange_fate exchange_fate_of(const struct exchange *x);
 /* Calls `done`, and the exchange goes on without the client. */
 void exchange_give_back(struct exchange *x);
+/* The connection is ready, and its events are the exchange's from now on. */
+void exchange_take_origin(struct exchange *x, struct origin_connection *origin);
 void exchange_drop_origin(struct exchange *x, bool reusable);
 
 /* ---- the stages: the next state, or EXCHANGE_WAIT ---- */

@@ -32,6 +32,7 @@ struct hold {
     size_t in_memory;   /* content bytes in chunks */
     int fd;             /* -1 until the file is needed */
     uint64_t in_file;
+    uint64_t forgotten; /* bytes of the file, from its beginning, whose pages may go */
     char *staging;
     size_t staged;
     size_t offered; /* bytes that hold_space() gave and hold_commit() may take */
@@ -433,5 +434,5 @@ enum hold_error hold_read(const struct hold *hold, uint64_t offset, void *buf, s
 void hold_read_done(struct hold *hold, uint64_t offset)
 {
     if (hold->fd >= 0 && offset > hold->in_memory)
-        hold_file_forget(hold->fd, offset - hold->in_memory);
+        hold_file_forget(hold->fd, offset - hold->in_memory, &hold->forgotten);
 }

@@ -48,8 +48,8 @@ static void start_write_back(int fd, uint64_t before, uint64_t after)
     uint64_t from = before / WRITE_BACK_WINDOW * WRITE_BACK_WINDOW;
     uint64_t to = after / WRITE_BACK_WINDOW * WRITE_BACK_WINDOW;
 
-    /* Asynchronous. The window before the one that just filled: its pages are clean by now, or
-     * soon, and whoever is short of memory can have them. An error is the next write's. */
+    /* Asynchronous, of the windows that have just been filled: their pages are clean soon, and
+     * whoever is short of memory can have them. An error is the next write's. */
     if (to > from)
         (void)sync_file_range(fd, (off_t)from, (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
 }
@@ -96,10 +96,12 @@ int hold_file_read(int fd, void *data, size_t n, uint64_t position)
     return 0;
 }
 
-void hold_file_forget(int fd, uint64_t position)
+void hold_file_forget(int fd, uint64_t position, uint64_t *forgotten)
 {
     uint64_t end = position / WRITE_BACK_WINDOW * WRITE_BACK_WINDOW;
 
-    if (end > 0)
-        (void)posix_fadvise(fd, 0, (off_t)end, POSIX_FADV_DONTNEED);
+    if (end <= *forgotten)
+        return;
+    (void)posix_fadvise(fd, (off_t)*forgotten, (off_t)(end - *forgotten), POSIX_FADV_DONTNEED);
+    *forgotten = end;
 }

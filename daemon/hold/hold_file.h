@@ -25,7 +25,7 @@ int hold_file_write(int fd, const void *data, size_t n, uint64_t position) DIVE_
 /* Reads exactly `n` bytes at `position`: 0, or an errno (EIO when the file ends before). */
 int hold_file_read(int fd, void *data, size_t n, uint64_t position) DIVE_MUST_USE;
 
-/* Bytes before `position` won't be needed soon. */
-void hold_file_forget(int fd, uint64_t position);
+/* Bytes before `position` won't be needed soon. `*forgotten` says how far that was said before. */
+void hold_file_forget(int fd, uint64_t position, uint64_t *forgotten);
 
 #endif

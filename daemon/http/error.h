@@ -42,7 +42,7 @@ enum http_parse {
     X(HOST_REPEATED,   "host_repeated",    -23, 400, "more than one Host") \
     X(HOST,            "host",             -24, 400, "malformed Host") \
     X(HOST_DISAGREES,  "host_disagrees",   -25, 400, "Host is not that of the request target") \
-    X(CONNECTION,      "connection",       -26, 400, "Connection malformed or naming an end-to-end field") \
+    X(CONNECTION,      "connection",       -26, 400, "Connection that no sender may send") \
     X(EXPECTATION,     "expectation",      -27, 417, "expectation not supported") \
     X(CONTENT,         "content",          -28, 400, "content where the message can have none") \
     X(DISAGREE,        "disagree",         -29, 400, "header section open to two readings") \

@@ -80,6 +80,23 @@ int http_url_parse(struct http_url *out, struct dive_span in) DIVE_MUST_USE;
 
 void http_url_clear(struct http_url *url);
 
+/* The request as the verifier reads it: everything borrowed from `head` and `url`. */
+static inline struct dive_request http_dive_request(const struct http_head *head,
+                                                    const struct http_url *url)
+{
+    bool has_path = url->path.n > 0 && url->path.p[0] == '/';
+
+    return (struct dive_request){
+        .method = head->method,
+        .scheme = url->https ? dive_span("https", 5) : dive_span("http", 4),
+        .authority = dive_span_str(url->authority),
+        .path = has_path ? url->path : dive_span("/", 1),
+        .query = url->query,
+        .target = dive_span_str(url->target),
+        .fields = http_head_fields(head),
+    };
+}
+
 static inline uint16_t http_default_port(bool https)
 {
     return https ? 443 : 80;

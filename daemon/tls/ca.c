@@ -104,8 +104,8 @@ static int load_key(struct tls_ca *ca, const char *path, char *why, size_t why_s
     if (ca->key == NULL) {
         tls_failure_explain(
             why, why_size,
-            "%s has no PEM private key without a passphrase; give one, or remove it "
-            "and the certificate to have a new pair made",
+            "%s has no PEM private key without a passphrase; restore it, or name another in "
+            "interception.ca-key",
             path);
         return DIVE_E_SYNTAX;
     }
@@ -158,8 +158,8 @@ static int load_certificates(struct tls_ca *ca, const char *path, char *why, siz
     r = DIVE_E_SYNTAX;
     if (n == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
         tls_failure_explain(why, why_size,
-                            "%s has no PEM certificate, or a damaged one; give a good "
-                            "one, or remove it and the key to have a new pair made",
+                            "%s has no PEM certificate, or a damaged one; restore it, or name "
+                            "another in interception.ca-certificate",
                             path);
         goto out;
     }

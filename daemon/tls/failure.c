@@ -75,8 +75,8 @@ static void read_system_error(struct tls_failure *out, int error)
                  strerror(error));
 }
 
-/* Empties the queue. Of what is in there, the TLS layer's own and last word says most: before it come
- * the causes, such as a signature that didn't check while a chain was verified. */
+/* Empties the queue. Of what is in there, the TLS layer's own and last word says most: before it
+ * come the causes, such as a signature that didn't check while a chain was verified. */
 static unsigned long take_telling_error(void)
 {
     unsigned long error, telling = 0;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "config/config.h"
 #include "hold/hold.h"
 #include "lib/record_cache.h"
 #include "report/limiter.h"

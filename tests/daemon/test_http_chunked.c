@@ -194,6 +194,9 @@ Test(http_chunked, extensions_are_bounded_by_message)
         memcpy(chunk + 1025, "\r\na\r\n", 6);
         for (int i = 0; i < 4; i++)
             cr_assert_eq(feed_text(&c, chunk, strlen(chunk)), HTTP_NEED_MORE);
+        struct http_chunked space = c, two = {.extensions = HTTP_CHUNK_EXTENSIONS_MAX - 1};
+        cr_expect_eq(feed_text(&space, "1 ", 2), HTTP_E_CHUNK_EXTENSION);
+        cr_expect_eq(feed_text(&two, "1  ", 3), HTTP_E_CHUNK_EXTENSION);
         if (more)
             cr_expect_eq(feed_text(&c, "1;\r\n", 4), HTTP_E_CHUNK_EXTENSION);
         else

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "http/head.h"
-#include "http/url.h"
 
 #define TEXT(s) (s), sizeof(s) - 1
 
@@ -542,6 +541,25 @@ Test(http_head, refused_before_the_end)
     check_row(&(struct row){"status line", row.bytes, 600, HTTP_E_HEAD_TOO_LARGE}, "GET", &most);
 }
 
+/* What has been looked at isn't looked at again: a head that comes slowly costs no more. */
+Test(http_head, resumes_where_it_was)
+{
+    static const char bytes[] = GET H "X: 1\r\n" END;
+    struct http_limits most = limits();
+    struct http_scan scan = {0};
+    struct http_head head;
+    size_t consumed = 0;
+
+    for (size_t n = 0; n < sizeof(bytes) - 1; n++) {
+        cr_assert_eq(http_head_parse_request(&head, bytes, n, &most, &scan, &consumed),
+                     HTTP_NEED_MORE);
+        cr_expect_eq(scan.scanned, n > 0 && bytes[n - 1] == '\r' ? n - 1 : n);
+    }
+    cr_expect_eq(http_head_parse_request(&head, bytes, sizeof(bytes) - 1, &most, &scan, &consumed),
+                 HTTP_DONE);
+    http_head_clear(&head);
+}
+
 Test(http_head, fields)
 {
     struct http_head head, copy;
@@ -567,6 +585,8 @@ Test(http_head, fields)
     cr_expect_eq(copy.n_fields, 6, "the copy is independent");
     cr_expect(dive_span_eq(copy.fields[2].value, "1"));
     http_head_clear(&copy);
+    cr_expect_eq(http_head_copy(&copy, &head), 0, "an empty one has nothing to copy");
+    cr_expect(head_empty(&copy));
 }
 
 Test(http_head, lists)
@@ -584,19 +604,4 @@ Test(http_head, lists)
     cr_assert(http_list_next(&rest, &member));
     cr_expect(dive_span_eq(member, "\"a,b"));
     cr_expect_not(http_list_next(&rest, &member));
-}
-
-Test(http_head, errors_have_words)
-{
-    cr_expect_str_eq(http_error_name(HTTP_E_BARE_LF), "bare_lf");
-    cr_expect_eq(http_error_status(HTTP_E_TARGET_TOO_LONG), 414);
-    cr_expect_eq(http_error_status(HTTP_E_HEAD_TOO_LARGE), 431);
-    cr_expect_eq(http_error_status(HTTP_E_CODING_UNKNOWN), 501);
-    cr_expect_eq(http_error_status(HTTP_E_VERSION), 505);
-    cr_expect_str_eq(http_error_name(-999), "internal");
-#define UNIQUE(symbol, name, code, status, text)                                                   \
-    cr_expect_str_eq(http_error_name(code), name);                                                 \
-    cr_expect(strlen(text) > 0 && (status) >= 400);
-    HTTP_ERRORS(UNIQUE)
-#undef UNIQUE
 }

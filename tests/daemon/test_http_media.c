@@ -31,6 +31,10 @@ static const struct row rows[] = {
     {"text/html;q=0.0001", false},
     {"text/html;q=", false},
     {"text/html;q=2", false},
+    {"text/html;q=1x", false},
+    {"text/html;q=0.x", false},
+    {"text/html;q=0.1, text/html;q=0.9, */*;q=0.5", true},
+    {"text/html;q=0.9, text/html;q=0.1, */*;q=0.5", true},
     {"text/html;q=0,5", false},
     {"text/html;q=x, text/html", false},
     {"", false},
@@ -53,8 +57,9 @@ Test(http_media, accept)
 Test(http_media, several_lines_and_none)
 {
     struct dive_field fields[] = {{dive_span_str("Accept"), dive_span_str("*/*;q=0.5")},
+                                  {dive_span_str("X"), dive_span_str("application/*")},
                                   {dive_span_str("ACCEPT"), dive_span_str("text/html")}};
-    struct http_head head = {.fields = fields, .n_fields = 2};
+    struct http_head head = {.fields = fields, .n_fields = 3};
 
     cr_expect(http_prefers_html(&head));
     head.n_fields = 0;

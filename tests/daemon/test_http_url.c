@@ -73,6 +73,8 @@ static const struct host_row hosts[] = {
     {"a.0xg", 0, "a.0xg", HTTP_HOST_NAME, 0},
     {"127.0.0.1.", HTTP_E_HOST, "", 0, 0},
     {"1.2.3.4.5", HTTP_E_HOST, "", 0, 0},
+    {"1111111111111111", HTTP_E_HOST, "", 0, 0},
+    {L63 L63 L63 L63 L63, HTTP_E_HOST, "", 0, 0},
     {"example.1", HTTP_E_HOST, "", 0, 0},
     {"[::1]", 0, "::1", HTTP_HOST_IPV6, 0},
     {"[::1]:443", 0, "::1", HTTP_HOST_IPV6, 443},
@@ -241,6 +243,13 @@ Test(http_url, parts)
     cr_expect_eq(url.at.port, 8443);
     cr_expect(dive_span_eq(url.path, "/p/q"));
     cr_expect(dive_span_eq(url.query, "?r?s"));
+    struct dive_request seen = http_dive_request(&head, &url);
+    cr_expect(dive_span_eq(seen.scheme, "https"));
+    cr_expect(dive_span_eq(seen.authority, "h:8443"));
+    cr_expect(dive_span_eq(seen.path, "/p/q"));
+    cr_expect(dive_span_eq(seen.query, "?r?s"));
+    cr_expect(dive_span_eq(seen.target, "/p/q?r?s"));
+    cr_expect_eq(seen.fields.n, 1);
     char *text = http_url_string(&url, true);
     cr_expect_str_eq(text, "https://h:8443/p/q?...");
     free(text);

@@ -529,3 +529,46 @@ Test(signature_base, a_member_that_is_no_inner_list_has_no_base)
     cr_expect_null(base);
     dive_sf_free(&sf);
 }
+
+/* One long dictionary, one member after the other: what is read is bounded, not only what is
+ * written.
+ */
+Test(signature_base, at_most_256_kib_are_read)
+{
+    static char value[65536], base[4096];
+    struct dive_field line = {S("f"), {value, 65536}};
+    struct dive_response resp = {.status = 200, .fields = {&line, 1}};
+
+    memset(value, ' ', sizeof(value));
+    memcpy(value, "a, b, c, d, e", 13);
+    value[65534] = ',';
+    value[65535] = 'z';
+    cr_expect_eq(base_of("\"f\";key=\"a\" \"f\";key=\"b\" \"f\";key=\"c\" \"f\";key=\"z\"", NULL,
+                         &resp, base, sizeof(base)),
+                 0);
+    cr_expect_eq(base_of("\"f\";key=\"a\" \"f\";key=\"b\" \"f\";key=\"c\" \"f\";key=\"d\" "
+                         "\"f\";key=\"e\"",
+                         NULL, &resp, base, sizeof(base)),
+                 DIVE_E_LIMIT);
+}
+
+Test(signature_base, a_query_or_structured_field_has_at_most_64_kib)
+{
+    static char value[65537 + 1];
+    struct dive_field line = {S("f"), {value, 65536}};
+    struct dive_response resp = {.status = 200, .fields = {&line, 1}};
+    struct dive_request req = request;
+    char base[512];
+
+    memset(value, 'v', 65537);
+    memcpy(value, "?a=1&", 5);
+    req.query = dive_span(value, 65536);
+    cr_expect_eq(base_of("\"@query-param\";name=\"a\";req", &req, &resp, base, sizeof(base)), 0);
+    req.query.n++;
+    cr_expect_eq(base_of("\"@query-param\";name=\"a\";req", &req, &resp, base, sizeof(base)),
+                 DIVE_E_LIMIT);
+    memcpy(value, "a=1, ", 5);
+    cr_expect_eq(base_of("\"f\";key=\"a\"", NULL, &resp, base, sizeof(base)), 0);
+    line.value.n++;
+    cr_expect_eq(base_of("\"f\";key=\"a\"", NULL, &resp, base, sizeof(base)), DIVE_E_LIMIT);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * test_verifier: the contract of the public calls: order, states, coverage, wants, what can't accept.
+ * test_verifier: the contract of the public calls: order, states, coverage, wants, what can't
+ * accept.
  */
 #include "verifier_lab.h"
 
@@ -242,7 +243,8 @@ Test(verifier, clock_may_go_backwards)
     struct lab *lab = lab_signed(&key);
 
     cr_assert_eq(dive_record_cache_new(&lab->options.cache, 100, NULL), 0);
-    lab_dns(lab, "keyABC._divekey.dive.example", DIVE_DNS_SECURE, lab_key_text(&key, ", cache=900"));
+    lab_dns(lab, "keyABC._divekey.dive.example", DIVE_DNS_SECURE,
+            lab_key_text(&key, ", cache=900"));
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
     lab->now -= 100000;
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);

@@ -254,12 +254,10 @@ Test(design_rows_keys, invalidate_keys_cache_purges_what_was_stored_until_then)
     lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, lab_key_text(&key, ", cache=300"));
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT); /* stored at LAB_NOW */
     lab->now++;
-    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE,
-            LAB_POLICY_01 ", invalidate-keys-cache=1699999999");
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", invalidate-keys-cache=1699999999");
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
     cr_assert_null(lab_asked(lab, KEY_NAME, false), "stored later than the timestamp");
-    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE,
-            LAB_POLICY_01 ", invalidate-keys-cache=1700000000");
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", invalidate-keys-cache=1700000000");
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
     cr_assert(lab_asked(lab, KEY_NAME, false));
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
@@ -556,7 +554,8 @@ Test(design_rows_keys, covered_components)
     snprintf(digest_line, sizeof(digest_line), "\"content-digest\": %s\n",
              lab_content_digest("hello, world\n"));
     expect_components("\"content-digest\"", digest_line, "none");
-    snprintf(lines, sizeof(lines), "\"@status\": 200\n%s\"content-type\": text/plain\n", digest_line);
+    snprintf(lines, sizeof(lines), "\"@status\": 200\n%s\"content-type\": text/plain\n",
+             digest_line);
     expect_components("\"@status\" \"content-digest\" \"content-type\"", lines, "none");
     snprintf(lines, sizeof(lines), "%s\"@path\";req: /file\n", digest_line);
     expect_components("\"content-digest\" \"@path\";req", lines, "none");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * test_verifier_rows: the readings of the drafts that the design lays down about policies, resources
- * and caching, one test a statement, named after it. Those about keys and entries are in
+ * test_verifier_rows: the readings of the drafts that the design lays down about policies,
+ * resources and caching, one test a statement, named after it. Those about keys and entries are in
  * test_verifier_entries.c.
  */
 #include "verifier_lab.h"
@@ -482,8 +482,7 @@ Test(design_rows, custom_scopes_count_when_recognised)
     struct lab *lab = lab_signed(&key);
     static char path[] = "/file", other[] = "/other";
 
-    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE,
-            "v=\"dive-draft-01\", scopes=(\"x-rpm\" \"x-deb\")");
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, "v=\"dive-draft-01\", scopes=(\"x-rpm\" \"x-deb\")");
     cr_assert_eq(lab_run(lab), DIVE_NOT_COVERED);
     cr_assert(dive_verifier_policy_has_scopes(lab->v));
     lab->options.custom_scope = is_deb;

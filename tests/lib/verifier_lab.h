@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verifier_lab: a scripted world for the verifier's tests: a DNS table, keys made and signed with by
- * OpenSSL, one response, and a driver that plays the caller. Nothing of libdive is used to make what
- * libdive is to judge: bases and digests are built here by hand.
+ * verifier_lab: a scripted world for the verifier's tests: a DNS table, keys made and signed with
+ * by OpenSSL, one response, and a driver that plays the caller. Nothing of libdive is used to make
+ * what libdive is to judge: bases and digests are built here by hand.
  */
 #ifndef VERIFIER_LAB_H
 #define VERIFIER_LAB_H
@@ -130,8 +130,8 @@ LAB_UNUSED static void lab_key_make(struct lab_key *key, enum dive_algorithm alg
     size_t n = sizeof(raw);
 
     key->algorithm = algorithm;
-    key->pkey = EVP_PKEY_Q_keygen(NULL, NULL,
-                                  algorithm == DIVE_ALGORITHM_ED25519 ? "ED25519" : "ED448");
+    key->pkey =
+        EVP_PKEY_Q_keygen(NULL, NULL, algorithm == DIVE_ALGORITHM_ED25519 ? "ED25519" : "ED448");
     cr_assert(key->pkey && EVP_PKEY_get_raw_public_key(key->pkey, raw, &n) == 1);
     lab_base64(raw, n, key->base64);
 }
@@ -205,7 +205,8 @@ LAB_UNUSED static void lab_entry_over(struct lab *lab, const char *label, const 
     lab_sign(key, base, strlen(base), b64);
     snprintf(lab->input + n, sizeof(lab->input) - n, "%s%s=(\"content-digest\")%s", n ? ", " : "",
              label, parameters);
-    snprintf(lab->signature + m, sizeof(lab->signature) - m, "%s%s=:%s:", m ? ", " : "", label, b64);
+    snprintf(lab->signature + m, sizeof(lab->signature) - m, "%s%s=:%s:", m ? ", " : "", label,
+             b64);
 }
 
 LAB_UNUSED static void lab_entry(struct lab *lab, const char *label, const struct lab_key *key,

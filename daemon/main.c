@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dived: start, signals, reload, end. The work is done by the workers (worker/worker.h); this thread
+ * waits for signals.
+ *
+ *   SIGHUP   load the configuration anew; a bad one changes nothing
+ *   SIGUSR1  reopen the log files
+ *   SIGTERM, SIGINT   drain: stop accepting, finish what runs (timeouts.drain), end; a second one: at once
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "client/listener.h"
+#include "config/config.h"
+#include "core/log.h"
+#include "worker/worker.h"
+
+#define DEFAULT_CONFIG "/etc/dived/dived.yaml"
+#define WORKERS_MAX 64
+
+struct daemon {
+    const char *config_file;
+    struct shared shared;
+    struct runtime *runtime;
+    struct worker *workers[WORKERS_MAX];
+    unsigned worker_count;
+};
+
+static void print_usage(FILE *to)
+{
+    fprintf(to, "usage: dived [-c FILE] [--check]\n"
+                "  -c, --config FILE     configuration (default " DEFAULT_CONFIG ")\n"
+                "      --check           check the configuration and exit: 0 good, 78 bad\n"
+                "      --config-reference  print all configuration keys, as Markdown\n"
+                "      --version         print the version\n"
+                "  -h, --help            print this\n"
+                "Signals: HUP reload, USR1 reopen logs, TERM drain and end. See dived(8).\n");
+}
+
+/* Each problem as one line: to standard error before the log is open, else to the log. */
+static void tell_problems(const struct config_problems *problems, bool to_log)
+{
+    for (size_t i = 0; i < problems->n; i++) {
+        char line[1024];
+
+        config_problem_format(problems, i, line, sizeof(line));
+        if (to_log)
+            log_write(problems->v[i].warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "config", "%s",
+                      line);
+        else
+            fprintf(stderr, "%s\n", line);
+    }
+}
+
+/* Is the DNS part usable? libunbound tells only when a context is made of it. */
+static int check_resolver(const struct runtime *runtime, char *why, size_t why_size)
+{
+    struct resolver *resolver = NULL;
+    struct loop loop;
+    int r;
+
+    if (loop_init(&loop) != 0) {
+        snprintf(why, why_size, "no event loop: %s", strerror(errno));
+        return DIVE_E_NOMEM;
+    }
+    r = resolver_new(&resolver, &loop, &runtime->resolver_config, why, why_size);
+    resolver_free(&resolver);
+    loop_destroy(&loop);
+    return r;
+}
+
+/* The configuration and everything made of it. On failure everything was told. */
+static struct runtime *load_runtime(const char *file, bool check_only, bool to_log)
+{
+    struct config_problems problems = {0};
+    struct config *config = NULL;
+    struct runtime *runtime = NULL;
+    char why[512] = "";
+    int r = config_load(file, &config, &problems);
+
+    tell_problems(&problems, to_log);
+    if (r == 0) {
+        r = runtime_new(&runtime, config, check_only, why, sizeof(why));
+        if (r == 0)
+            r = check_resolver(runtime, why, sizeof(why));
+        if (r != 0) {
+            if (to_log)
+                log_error("config", "%s: %s", file, why);
+            else
+                fprintf(stderr, "%s: error: %s\n", file, why);
+            runtime_unref(&runtime);
+        }
+    } else if (problems.n == 0) {
+        fprintf(stderr, "%s: error: %s\n", file, dive_strerror(r));
+    }
+    config_problems_free(&problems);
+    return runtime;
+}
+
+static int open_logs(const struct config *config)
+{
+    log_set_level(config->log.level);
+    if (log_open(config->log.access, config->log.error) != 0) {
+        log_error("log", "%s, %s: %s", config->log.access != NULL ? config->log.access : "(off)",
+                  config->log.error, strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+/* One socket for each worker and listener; -1 where `old` listens already. Row by row. */
+static int *bind_listeners(const struct config *config, const struct config *old, unsigned workers)
+{
+    size_t n = config->listeners.n;
+    int *sockets = calloc(n * workers + 1, sizeof(*sockets));
+    size_t made = 0;
+
+    if (sockets == NULL)
+        return NULL;
+    for (; made < n * workers; made++) {
+        const struct config_address *address = &config->listeners.v[made % n].address;
+        bool open = false;
+
+        for (size_t i = 0; old != NULL && i < old->listeners.n && !open; i++)
+            open = old->listeners.v[i].address.len == address->len &&
+                   memcmp(&old->listeners.v[i].address.addr, &address->addr, address->len) == 0;
+        sockets[made] = open ? -1 : listener_bind(address);
+        if (!open && sockets[made] < 0) {
+            log_error("client", "cannot listen on %s: %s", address->text, strerror(errno));
+            break;
+        }
+    }
+    if (made == n * workers)
+        return sockets;
+    while (made-- > 0)
+        if (sockets[made] >= 0)
+            close(sockets[made]);
+    free(sockets);
+    return NULL;
+}
+
+static unsigned count_workers(const struct config *config)
+{
+    cpu_set_t cpus;
+    unsigned n = config->workers;
+
+    if (n == 0 && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        n = (unsigned)CPU_COUNT(&cpus);
+    if (n == 0)
+        n = 1;
+    return n < WORKERS_MAX ? n : WORKERS_MAX;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* ---- reload ---- */
+
+static void daemon_reload(struct daemon *daemon)
+{
+    struct runtime *runtime = load_runtime(daemon->config_file, false, true);
+    size_t n;
+    int *sockets;
+
+    if (runtime == NULL) {
+        log_error("config", "%s is bad: the configuration that runs stays", daemon->config_file);
+        return;
+    }
+    n = runtime->config->listeners.n;
+    sockets = bind_listeners(runtime->config, daemon->runtime->config, daemon->worker_count);
+    if (sockets == NULL || open_logs(runtime->config) != 0) {
+        log_error("config", "%s can't be applied: the configuration that runs stays",
+                  daemon->config_file);
+        for (size_t i = 0; sockets != NULL && i < n * daemon->worker_count; i++)
+            if (sockets[i] >= 0)
+                close(sockets[i]);
+        free(sockets);
+        runtime_unref(&runtime);
+        return;
+    }
+    if (count_workers(runtime->config) != daemon->worker_count)
+        log_warning("config", "workers: a new number takes a restart");
+    hold_account_set_max(&daemon->shared.hold, (uint64_t)runtime->config->hold.max_total);
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        if (worker_reload(daemon->workers[i], runtime, sockets + i * n, n) != 0)
+            log_error("config", "out of memory: worker %u keeps the old configuration", i);
+    free(sockets);
+    runtime_unref(&daemon->runtime);
+    daemon->runtime = runtime;
+    log_info("config", "%s loaded", daemon->config_file);
+}
+
+/* ---- life ---- */
+
+static int daemon_start(struct daemon *daemon)
+{
+    const struct config *config = daemon->runtime->config;
+    size_t n = config->listeners.n;
+    char why[512];
+    int *sockets;
+    int r = 0;
+
+    if (shared_init(&daemon->shared, config) != 0) {
+        log_error("main", "out of memory");
+        return EX_OSERR;
+    }
+    daemon->worker_count = count_workers(config);
+    sockets = bind_listeners(config, NULL, daemon->worker_count);
+    if (sockets == NULL)
+        return EX_UNAVAILABLE;
+    for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
+        r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
+        if (r == 0)
+            r = worker_start(daemon->workers[i], sockets + i * n, n);
+        else
+            log_error("main", "worker %u: %s", i, why);
+    }
+    free(sockets);
+    return r == 0 ? EX_OK : EX_OSERR;
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        if (daemon->workers[i] != NULL)
+            worker_drain(daemon->workers[i]);
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_join(&daemon->workers[i]);
+    runtime_unref(&daemon->runtime);
+    shared_destroy(&daemon->shared);
+}
+
+static void daemon_run(struct daemon *daemon, const sigset_t *signals)
+{
+    for (;;) {
+        int number = sigwaitinfo(signals, NULL);
+
+        if (number == SIGHUP) {
+            daemon_reload(daemon);
+        } else if (number == SIGUSR1) {
+            if (log_reopen() != 0)
+                log_error("log", "reopening failed: %s", strerror(errno));
+        } else if (number == SIGTERM || number == SIGINT) {
+            return;
+        }
+    }
+}
+
+static int serve(const char *file)
+{
+    struct daemon daemon = {.config_file = file};
+    sigset_t signals;
+    int r;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* the workers inherit it */
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    daemon.runtime = load_runtime(file, false, false);
+    if (daemon.runtime == NULL)
+        return EX_CONFIG;
+    if (open_logs(daemon.runtime->config) != 0) {
+        runtime_unref(&daemon.runtime);
+        return EX_CONFIG;
+    }
+    r = daemon_start(&daemon);
+    if (r == EX_OK) {
+        log_info("main", "dived " DIVED_VERSION ": %u workers, %zu listeners, %s",
+                 daemon.worker_count, daemon.runtime->config->listeners.n, file);
+        daemon_run(&daemon, &signals);
+        log_info("main", "draining");
+    }
+    /* A second one while draining ends the process at once. */
+    sigdelset(&signals, SIGHUP);
+    sigdelset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    daemon_stop(&daemon);
+    log_info("main", "end");
+    log_close();
+    return r;
+}
+
+static int check(const char *file)
+{
+    struct runtime *runtime = load_runtime(file, true, false);
+
+    if (runtime == NULL)
+        return EX_CONFIG;
+    runtime_unref(&runtime);
+    printf("%s: ok\n", file);
+    return EX_OK;
+}
+
+static int print_reference(void)
+{
+    char *text = config_reference();
+
+    if (text == NULL)
+        return EX_OSERR;
+    fputs(text, stdout);
+    free(text);
+    return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"config-reference", no_argument, NULL, 'r'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *file = DEFAULT_CONFIG;
+    bool check_only = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            file = optarg;
+            break;
+        case 'k':
+            check_only = true;
+            break;
+        case 'r':
+            return print_reference();
+        case 'v':
+            printf("dived " DIVED_VERSION "\n");
+            return EX_OK;
+        case 'h':
+            print_usage(stdout);
+            return EX_OK;
+        default:
+            print_usage(stderr);
+            return EX_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "dived: unexpected argument: %s\n", argv[optind]);
+        print_usage(stderr);
+        return EX_USAGE;
+    }
+    return check_only ? check(file) : serve(file);
+}
