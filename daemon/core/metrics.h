@@ -66,7 +66,7 @@ struct metrics {
     _Atomic uint64_t requests[METRICS_LISTENERS][600]; /* by listener and status code */
     _Atomic uint64_t verdicts[VERDICT_COUNT][DIVE_REASON_COUNT][ACTION_COUNT];
     _Atomic uint64_t verify_bucket[16]; /* see metrics.c; the last is +Inf */
-    _Atomic uint64_t verify_count, verify_microseconds;
+    _Atomic uint64_t verify_microseconds;     /* the sum; the count is that of the buckets */
     _Atomic uint64_t reports[REPORT_COUNT];
     _Atomic uint64_t dns[4][4]; /* [enum resolver_type][enum dive_security] */
     _Atomic int64_t connections;
@@ -84,8 +84,9 @@ void metrics_request(unsigned listener, int status);
 /* `microseconds`: from the last byte that was needed to the verdict's release. */
 void metrics_verify_duration(uint64_t microseconds);
 
-/* The Prometheus text exposition, malloc'd, the caller's; NULL without memory. `listener_names` has
- * METRICS_LISTENERS entries, NULL where unused; `hold_bytes` is a gauge kept elsewhere. */
+/* The Prometheus text exposition (format 0.0.4), malloc'd and NUL-terminated, the caller's; NULL without
+ * memory. `listener_names` has METRICS_LISTENERS entries, NULL where unused (their number then stands
+ * for them); `hold_bytes` is a gauge kept elsewhere. */
 char *metrics_text(const char *const *listener_names, uint64_t hold_bytes, size_t *len);
 
 #endif
