@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
