@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "client/listener.h"
 #include "config/config.h"
 #include "core/log.h"
@@ -33,6 +35,8 @@ struct daemon {
     struct runtime *runtime;
     struct worker *workers[WORKERS_MAX];
     unsigned worker_count;
+    struct admin *admin;
+    pthread_mutex_t reload_lock; /* SIGHUP and the control socket may both ask for one */
 };
 
 static void print_usage(FILE *to)
@@ -46,19 +50,48 @@ static void print_usage(FILE *to)
                 "Signals: HUP reload, USR1 reopen logs, TERM drain and end. See dived(8).\n");
 }
 
-/* Each problem as one line: to standard error before the log is open, else to the log. */
-static void tell_problems(const struct config_problems *problems, bool to_log)
+/* Where findings about a configuration go: standard error at the start, later the log, and to whoever
+ * asked for the reload. */
+struct findings {
+    bool to_log;
+    char *lines; /* malloc'd, "\n" between them; NULL: none yet */
+};
+
+static void __attribute__((format(printf, 3, 4)))
+find(struct findings *findings, enum log_level level, const char *format, ...)
 {
+    char line[1024], *all = NULL;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (!findings->to_log) {
+        fprintf(stderr, "%s\n", line);
+        return;
+    }
+    log_write(level, "config", "%s", line);
+    if (asprintf(&all, "%s%s%s", findings->lines != NULL ? findings->lines : "",
+                 findings->lines != NULL ? "\n" : "", line) < 0)
+        return;
+    free(findings->lines);
+    findings->lines = all;
+}
+
+static void find_problems(struct findings *findings, const struct config_problems *problems)
+{
+    size_t told = 0;
+
     for (size_t i = 0; i < problems->n; i++) {
         char line[1024];
 
         config_problem_format(problems, i, line, sizeof(line));
-        if (to_log)
-            log_write(problems->v[i].warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "config", "%s",
-                      line);
-        else
-            fprintf(stderr, "%s\n", line);
+        find(findings, problems->v[i].warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", line);
+        told += !problems->v[i].warning;
     }
+    if (problems->errors > told)
+        find(findings, LOG_LEVEL_ERROR, "%s: error: and %zu more errors", problems->file,
+             problems->errors - told);
 }
 
 /* Is the DNS part usable? libunbound tells only when a context is made of it. */
@@ -79,7 +112,7 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
 }
 
 /* The configuration and everything made of it. On failure everything was told. */
-static struct runtime *load_runtime(const char *file, bool check_only, bool to_log)
+static struct runtime *load_runtime(const char *file, bool check_only, struct findings *findings)
 {
     struct config_problems problems = {0};
     struct config *config = NULL;
@@ -87,20 +120,17 @@ static struct runtime *load_runtime(const char *file, bool check_only, bool to_l
     char why[512] = "";
     int r = config_load(file, &config, &problems);
 
-    tell_problems(&problems, to_log);
+    find_problems(findings, &problems);
     if (r == 0) {
         r = runtime_new(&runtime, config, check_only, why, sizeof(why));
         if (r == 0)
             r = check_resolver(runtime, why, sizeof(why));
         if (r != 0) {
-            if (to_log)
-                log_error("config", "%s: %s", file, why);
-            else
-                fprintf(stderr, "%s: error: %s\n", file, why);
+            find(findings, LOG_LEVEL_ERROR, "%s: error: %s", file, why);
             runtime_unref(&runtime);
         }
     } else if (problems.n == 0) {
-        fprintf(stderr, "%s: error: %s\n", file, dive_strerror(r));
+        find(findings, LOG_LEVEL_ERROR, "%s: error: %s", file, dive_strerror(r));
     }
     config_problems_free(&problems);
     return runtime;
@@ -118,7 +148,8 @@ static int open_logs(const struct config *config)
 }
 
 /* One socket for each worker and listener; -1 where `old` listens already. Row by row. */
-static int *bind_listeners(const struct config *config, const struct config *old, unsigned workers)
+static int *bind_listeners(const struct config *config, const struct config *old, unsigned workers,
+                           struct findings *findings)
 {
     size_t n = config->listeners.n;
     int *sockets = calloc(n * workers + 1, sizeof(*sockets));
@@ -135,7 +166,8 @@ static int *bind_listeners(const struct config *config, const struct config *old
                    memcmp(&old->listeners.v[i].address.addr, &address->addr, address->len) == 0;
         sockets[made] = open ? -1 : listener_bind(address);
         if (!open && sockets[made] < 0) {
-            log_error("client", "cannot listen on %s: %s", address->text, strerror(errno));
+            find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s", address->text,
+                 strerror(errno));
             break;
         }
     }
@@ -172,38 +204,86 @@ static void raise_descriptor_limit(void)
 
 /* ---- reload ---- */
 
-static void daemon_reload(struct daemon *daemon)
+static void close_sockets(int *sockets, size_t n)
 {
-    struct runtime *runtime = load_runtime(daemon->config_file, false, true);
-    size_t n;
-    int *sockets;
+    for (size_t i = 0; sockets != NULL && i < n; i++)
+        if (sockets[i] >= 0)
+            close(sockets[i]);
+    free(sockets);
+}
 
-    if (runtime == NULL) {
-        log_error("config", "%s is bad: the configuration that runs stays", daemon->config_file);
-        return;
+/* What can fail is done before anything changes. 0 or a negative DIVE_E*. */
+static int apply_runtime(struct daemon *daemon, struct runtime *runtime, struct findings *findings)
+{
+    size_t n = runtime->config->listeners.n;
+    int *sockets =
+        bind_listeners(runtime->config, daemon->runtime->config, daemon->worker_count, findings);
+    char why[512];
+
+    if (sockets == NULL)
+        return DIVE_E_STATE;
+    if (daemon->admin != NULL &&
+        admin_reload(daemon->admin, runtime->config, why, sizeof(why)) != 0) {
+        find(findings, LOG_LEVEL_ERROR, "%s", why);
+        close_sockets(sockets, n * daemon->worker_count);
+        return DIVE_E_STATE;
     }
-    n = runtime->config->listeners.n;
-    sockets = bind_listeners(runtime->config, daemon->runtime->config, daemon->worker_count);
-    if (sockets == NULL || open_logs(runtime->config) != 0) {
-        log_error("config", "%s can't be applied: the configuration that runs stays",
-                  daemon->config_file);
-        for (size_t i = 0; sockets != NULL && i < n * daemon->worker_count; i++)
-            if (sockets[i] >= 0)
-                close(sockets[i]);
-        free(sockets);
-        runtime_unref(&runtime);
-        return;
-    }
+    if (open_logs(runtime->config) != 0)
+        find(findings, LOG_LEVEL_ERROR, "the new log files can't be opened; the old ones stay");
     if (count_workers(runtime->config) != daemon->worker_count)
-        log_warning("config", "workers: a new number takes a restart");
+        find(findings, LOG_LEVEL_WARNING, "workers: a new number takes a restart");
     hold_account_set_max(&daemon->shared.hold, (uint64_t)runtime->config->hold.max_total);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (worker_reload(daemon->workers[i], runtime, sockets + i * n, n) != 0)
-            log_error("config", "out of memory: worker %u keeps the old configuration", i);
+            find(findings, LOG_LEVEL_ERROR, "out of memory: worker %u keeps the old configuration",
+                 i);
     free(sockets);
-    runtime_unref(&daemon->runtime);
-    daemon->runtime = runtime;
-    log_info("config", "%s loaded", daemon->config_file);
+    return 0;
+}
+
+static int daemon_reload(struct daemon *daemon, struct findings *findings)
+{
+    struct runtime *runtime;
+    int r = DIVE_E_SYNTAX;
+
+    pthread_mutex_lock(&daemon->reload_lock);
+    runtime = load_runtime(daemon->config_file, false, findings);
+    if (runtime != NULL)
+        r = apply_runtime(daemon, runtime, findings);
+    if (r == 0) {
+        runtime_unref(&daemon->runtime);
+        daemon->runtime = runtime;
+        log_info("config", "%s loaded", daemon->config_file);
+    } else {
+        runtime_unref(&runtime);
+        log_error("config", "%s is not applied: the configuration that runs stays",
+                  daemon->config_file);
+    }
+    pthread_mutex_unlock(&daemon->reload_lock);
+    return r;
+}
+
+/* ---- what the control socket asks ---- */
+
+static int on_admin_reload(void *arg, char **problems)
+{
+    struct findings findings = {.to_log = true};
+    int r = daemon_reload(arg, &findings);
+
+    *problems = findings.lines;
+    return r;
+}
+
+static void on_admin_status(void *arg, struct admin_status *out)
+{
+    struct daemon *daemon = arg;
+
+    pthread_mutex_lock(&daemon->reload_lock);
+    out->workers = daemon->worker_count;
+    if (daemon->runtime->certificates != NULL)
+        snprintf(out->ca_fingerprint, sizeof(out->ca_fingerprint), "%s",
+                 tls_ca_fingerprint(certificate_cache_ca(daemon->runtime->certificates)));
+    pthread_mutex_unlock(&daemon->reload_lock);
 }
 
 /* ---- life ---- */
@@ -211,6 +291,8 @@ static void daemon_reload(struct daemon *daemon)
 static int daemon_start(struct daemon *daemon)
 {
     const struct config *config = daemon->runtime->config;
+    const struct admin_hooks hooks = {daemon, on_admin_reload, on_admin_status};
+    struct findings findings = {.to_log = true};
     size_t n = config->listeners.n;
     char why[512];
     int *sockets;
@@ -221,9 +303,16 @@ static int daemon_start(struct daemon *daemon)
         return EX_OSERR;
     }
     daemon->worker_count = count_workers(config);
-    sockets = bind_listeners(config, NULL, daemon->worker_count);
+    sockets = bind_listeners(config, NULL, daemon->worker_count, &findings);
+    free(findings.lines);
     if (sockets == NULL)
         return EX_UNAVAILABLE;
+    if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
+                    sizeof(why)) != 0) {
+        log_error("admin", "%s", why);
+        close_sockets(sockets, n * daemon->worker_count);
+        return EX_UNAVAILABLE;
+    }
     for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
         r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
         if (r == 0)
@@ -237,6 +326,7 @@ static int daemon_start(struct daemon *daemon)
 
 static void daemon_stop(struct daemon *daemon)
 {
+    admin_stop(&daemon->admin);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (daemon->workers[i] != NULL)
             worker_drain(daemon->workers[i]);
@@ -250,9 +340,11 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
 {
     for (;;) {
         int number = sigwaitinfo(signals, NULL);
+        struct findings findings = {.to_log = true};
 
         if (number == SIGHUP) {
-            daemon_reload(daemon);
+            (void)!daemon_reload(daemon, &findings);
+            free(findings.lines);
         } else if (number == SIGUSR1) {
             if (log_reopen() != 0)
                 log_error("log", "reopening failed: %s", strerror(errno));
@@ -264,7 +356,8 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
 
 static int serve(const char *file)
 {
-    struct daemon daemon = {.config_file = file};
+    struct daemon daemon = {.config_file = file, .reload_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct findings findings = {0};
     sigset_t signals;
     int r;
 
@@ -275,8 +368,9 @@ static int serve(const char *file)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* the workers inherit it */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full file is an error of the write that hit it */
     raise_descriptor_limit();
-    daemon.runtime = load_runtime(file, false, false);
+    daemon.runtime = load_runtime(file, false, &findings);
     if (daemon.runtime == NULL)
         return EX_CONFIG;
     if (open_logs(daemon.runtime->config) != 0) {
@@ -302,7 +396,8 @@ static int serve(const char *file)
 
 static int check(const char *file)
 {
-    struct runtime *runtime = load_runtime(file, true, false);
+    struct findings findings = {0};
+    struct runtime *runtime = load_runtime(file, true, &findings);
 
     if (runtime == NULL)
         return EX_CONFIG;

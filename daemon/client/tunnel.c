@@ -45,6 +45,8 @@ struct tunnel {
     int64_t started_ms, started_unix;
     bool spliced;       /* interception.splice names it, or interception is off */
     bool origin_spoke;  /* before the client did */
+    bool decided;       /* what the client speaks is known; the dial's end is waited for */
+    struct origin_failure failure; /* status 0: none so far */
     struct dial *dial;
     struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
     struct sockaddr_storage origin_peer;
@@ -196,6 +198,7 @@ static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *out
         tunnel_break(t, "%s", outcome->detail);
         return;
     }
+    t->origin_peer = outcome->peer;
     stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
     tunnel_relay(t);
 }
@@ -204,8 +207,13 @@ static void tunnel_relay(struct tunnel *t)
 {
     struct client_connection *c = t->client;
 
+    if (t->failure.status != 0) {
+        tunnel_break(t, "%s", t->failure.details);
+        return;
+    }
     if (!stream_is_open(&t->origin.stream)) {
         /* A pooled connection stood by, for TLS; this needs one of its own. */
+        t->decided = true;
         stream_want(&c->channel.stream, 0);
         if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
                        t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
@@ -227,7 +235,9 @@ static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
     struct client_connection *c = t->client;
     struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route};
 
-    if (stream_is_open(&t->origin.stream))
+    if (t->failure.status != 0)
+        origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
+    else if (stream_is_open(&t->origin.stream))
         origin_adopt(c->worker->origins, c->runtime, &target, stream_detach(&t->origin.stream),
                      &t->origin_peer);
 }
@@ -298,6 +308,11 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
 
 static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct client_hello *hello)
 {
+    if (t->dial != NULL) {
+        t->decided = true; /* tunnel_on_dialed() comes back to it */
+        stream_want(&t->client->channel.stream, 0);
+        return;
+    }
     if (kind != SNIFF_OTHER && t->origin_spoke) {
         tunnel_break(t, "the origin spoke first, and then the client spoke %s",
                      kind == SNIFF_TLS ? "TLS" : "HTTP");
@@ -381,9 +396,12 @@ static void tunnel_reply(struct tunnel *t)
     int r;
 
     if (t->state != TUNNEL_REPLY) {
+        const struct config *config = t->client->runtime->config;
+
         tunnel_set_state(t, TUNNEL_REPLY);
         t->status = 200;
-        loop_timer_set(&t->timer, t->client->runtime->config->timeouts.tls_handshake_ms);
+        loop_timer_set(&t->timer, config->timeouts.tls_handshake_ms +
+                                      (t->dial != NULL ? config->origins.connect_timeout_ms : 0));
         if (buffer_append(&client->out, reply, sizeof(reply) - 1, CHANNEL_IN_MAX) != 0) {
             tunnel_break(t, "out of memory");
             return;
@@ -410,16 +428,13 @@ static void tunnel_on_client(void *arg, unsigned events)
 {
     struct tunnel *t = arg;
 
-    if (t->state == TUNNEL_END || t->dial != NULL) {
-        if (t->dial != NULL && (events & STREAM_GONE))
-            tunnel_break(t, "the client left");
+    if (t->state == TUNNEL_END)
         return;
-    }
     if (events & STREAM_GONE)
         tunnel_break(t, "the client left");
     else if (t->state == TUNNEL_REPLY)
         tunnel_reply(t);
-    else if (t->state == TUNNEL_SNIFF)
+    else if (t->state == TUNNEL_SNIFF && !t->decided)
         tunnel_sniff(t);
 }
 
@@ -427,7 +442,7 @@ static void tunnel_on_origin(void *arg, unsigned events)
 {
     struct tunnel *t = arg;
 
-    if (t->state == TUNNEL_SNIFF && t->dial == NULL)
+    if (t->state == TUNNEL_SNIFF && !t->decided)
         tunnel_sniff(t);
 }
 
@@ -446,35 +461,43 @@ static void tunnel_on_dialed(void *arg, const struct dial_outcome *outcome)
     struct tunnel *t = arg;
 
     t->dial = NULL;
-    if (t->state == TUNNEL_END)
-        return;
     if (outcome->result != DIAL_OK) {
-        tunnel_refuse(t, dial_result_status(outcome->result),
-                      dial_result_error_type(outcome->result), "%s", outcome->detail);
-        return;
+        t->failure.status = dial_result_status(outcome->result);
+        t->failure.error_type = dial_result_error_type(outcome->result);
+        snprintf(t->failure.details, sizeof(t->failure.details), "%s", outcome->detail);
+    } else {
+        t->origin_peer = outcome->peer;
+        stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
     }
-    t->origin_peer = outcome->peer;
-    stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
-    tunnel_reply(t);
+    if (t->state == TUNNEL_DIAL && t->failure.status != 0) {
+        tunnel_refuse(t, t->failure.status, t->failure.error_type, "%s", outcome->detail);
+    } else if (t->state == TUNNEL_DIAL) {
+        tunnel_reply(t);
+    } else if (t->state == TUNNEL_SNIFF) {
+        t->decided = false;
+        tunnel_sniff(t);
+    }
 }
 
 static void tunnel_dial(struct tunnel *t)
 {
     struct client_connection *c = t->client;
     struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
-    int r;
 
-    if (!t->spliced && origin_pool_has(c->worker->origins, &target)) {
+    if (!t->spliced && origin_pool_has_idle(c->worker->origins, &target)) {
         tunnel_reply(t);
         return;
     }
-    tunnel_set_state(t, TUNNEL_DIAL);
-    r = dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
+    if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
                    t->url.at.port, c->runtime->config->origins.connect_timeout_ms, tunnel_on_dialed,
-                   t, &t->dial);
-    if (r != 0)
-        tunnel_refuse(t, 503, "proxy_internal_error", "no connection could be started: %s",
-                      dive_strerror(r));
+                   t, &t->dial) != 0) {
+        tunnel_refuse(t, 503, "proxy_internal_error", "no connection could be started");
+        return;
+    }
+    if (t->spliced)
+        tunnel_set_state(t, TUNNEL_DIAL);
+    else
+        tunnel_reply(t);
 }
 
 /* 0, or the status of a refusal, with its words. */

@@ -2,10 +2,14 @@
  *
  * tunnel: CONNECT (RFC 9110 section 9.3.6), up to the point where it is known what is in it.
  *
- *   CHECK -> DIAL -> REPLY -> SNIFF -+-> INTERCEPT   TLS: accepted here with a minted certificate
- *     |       |                |     +-> PLAIN       HTTP in the clear: as if it had come without CONNECT
- *     |       |                |     +-> RELAY       another protocol, or a name in interception.splice
- *     +-------+----refused-----+-----+-> END
+ *   CHECK -> REPLY -> SNIFF -+-> intercepted   TLS: accepted here with a minted certificate
+ *     |                |     +-> plain         HTTP in the clear: as if it had come without CONNECT
+ *     |                |     +-> RELAY         another protocol
+ *     +-> DIAL ->  REPLY ->  RELAY             a name in interception.splice, or no interception
+ *     +---refused------+---------> END
+ *
+ * What will be looked into is answered with 200 at once, and dialled meanwhile: why an origin can't be
+ * had is then told inside, where the client reads it. What is tunnelled unseen is answered when it stands.
  *
  * The client's first bytes decide, never the origin's: an origin that speaks before the client must not
  * be able to talk its way past the interception.

@@ -10,8 +10,11 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "config/value.h"
+
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 /* What is compared pairwise below. */
 #define LISTENERS_MAX 64
@@ -86,7 +89,7 @@ static void check_listener(struct loader *l, size_t i, const struct node *item)
         }
 }
 
-static void check_listeners(struct loader *l)
+static void check_addresses(struct loader *l)
 {
     const struct node *item = load_items_of(l, NULL, "listeners");
     const struct config_address *http = &l->cfg->admin.http;
@@ -103,6 +106,12 @@ static void check_listeners(struct loader *l)
         if (same_address(http, &l->cfg->listeners.v[i].address))
             problems_error(l->problems, place_of(l, "admin.http"),
                            "admin.http: %s is that of listeners[%zu] already", http->text, i);
+    if (l->cfg->admin.socket && strlen(l->cfg->admin.socket) > SOCKET_PATH_MAX)
+        problems_error(
+            l->problems, place_of(l, "admin.socket"),
+            "admin.socket: is %zu bytes long with its folder; a Unix socket's path may be "
+            "%zu",
+            strlen(l->cfg->admin.socket), SOCKET_PATH_MAX);
     if (http->len > 0 && !is_loopback(http))
         problems_warning(
             l->problems, place_of(l, "admin.http"),
@@ -179,6 +188,20 @@ static const char *with_port(struct loader *l, const char *server, unsigned port
     return text;
 }
 
+/* Anchors may also be given as libunbound's own options (labs do). */
+static bool anchors_in_options(const struct loader *l)
+{
+    static const char *const names[] = {"trust-anchor", "trust-anchor-file", "trusted-keys-file",
+                                        "auto-trust-anchor-file"};
+
+    for (size_t i = 0; i < l->cfg->dns.unbound.n; i++)
+        for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++)
+            if (l->cfg->dns.unbound.v[i].name &&
+                strcmp(l->cfg->dns.unbound.v[i].name, names[j]) == 0)
+                return true;
+    return false;
+}
+
 static void check_anchors(struct loader *l)
 {
     bool automatic = l->cfg->dns.trust_anchor_auto;
@@ -188,7 +211,7 @@ static void check_anchors(struct loader *l)
     if (automatic && l->cfg->dns.trust_anchor_file)
         problems_error(l->problems, place_of(l, "dns.trust-anchor-auto"),
                        "dns: trust-anchor-file and trust-anchor-auto exclude each other; give one");
-    if (!automatic && !l->cfg->dns.trust_anchor_file)
+    if (!automatic && !l->cfg->dns.trust_anchor_file && !anchors_in_options(l))
         problems_error(
             l->problems, place_of(l, "dns.trust-anchor-file"),
             "dns: without trust-anchor-file or trust-anchor-auto nothing can be validated");
@@ -485,7 +508,7 @@ static void check_log(struct loader *l)
 
 void check_config(struct loader *l)
 {
-    check_listeners(l);
+    check_addresses(l);
     check_interception(l);
     check_origins(l);
     check_anchors(l);

@@ -6,12 +6,14 @@
  *      file -> config_load() -+-> struct config, shared by all workers: config_ref / config_unref
  *                             +-> struct config_problems: every error and warning, with its place
  *
- *      schema.c  the one table of keys: path, type, default, unit, words, help
- *      tree.c    libyaml events -> nodes that know their line and column
- *      value.c   text -> duration, size, address, network, glob, and what to say when it isn't one
- *      load.c    nodes + table -> struct config
- *      check.c   what no single key can tell: contradictions, repetitions, risks
- *      match.c   the questions that the data path asks of it
+ *      schema.c      the one table of keys: path, type, default, range, words, help
+ *      tree.c        libyaml events -> nodes that know their line and column
+ *      value*.c      text -> duration, size, address, glob, and what to say when it isn't one
+ *      load*.c       nodes + table -> struct config
+ *      check.c       what no single key can tell: contradictions, repetitions, risks
+ *      match.c       the questions that the data path asks of it
+ *      reference.c   table -> docs/configuration.md
+ *      arena, problems: memory that goes at once, the list of findings
  *
  * The members below are read directly, never written. Their names are the keys' names with `_` for
  * `-`; durations are in milliseconds (`_ms`), sizes in bytes. Strings and arrays belong to the
@@ -131,7 +133,7 @@ struct config {
         const char *parent;                    /* always NULL in this version */
     } origins;
     struct {
-        const char *trust_anchor_file; /* one of these two is not NULL */
+        const char *trust_anchor_file; /* at most one; none: an option in unbound names them */
         const char *trust_anchor_auto;
         struct {
             struct config_dns_server *v; /* n == 0: full recursion */

@@ -131,7 +131,7 @@ KEY("origins.parent", URL, NULLABLE, origins.parent, "null",
 
 SECTION("dns", "The embedded, validating resolver (libunbound)."),
 KEY("dns.trust-anchor-file", PATH, NULLABLE, dns.trust_anchor_file, "/usr/share/dns/root.key",
-    "Trust anchors for DNSSEC, zone-file format, read only. Instead of `trust-anchor-auto`."),
+    "Trust anchors for DNSSEC, zone-file format, read only. Instead of `trust-anchor-auto`. Null only when `unbound` names anchors."),
 KEY("dns.trust-anchor-auto", PATH, NULLABLE, dns.trust_anchor_auto, "null",
     "Trust anchors that are kept up to date in this file (RFC 5011); it must be writable."),
 KEY("dns.forward", DNS_SERVER, LIST, dns.forward, "[]",

@@ -19,8 +19,12 @@
 #include "core/log.h"
 #include "dns/anchor.h"
 #include "dns/message.h"
+#include "dns/tls_forward.h"
 
 #define OPERATIONS_MAX 2048
+#define FORWARDERS_MAX 16
+#define DNS_PORT 53
+#define DNS_TLS_PORT 853
 
 /* Answered by the context itself, without a packet (RFC 6761 section 6.4). It must be a zone that
  * is there already: one added below it would hide it from names further on (1.17.1). */
@@ -35,6 +39,10 @@ struct operation {
 };
 
 struct context_settings {
+    struct loop *loop;
+    unsigned references;
+    size_t relays;
+    struct tls_forward *relay[FORWARDERS_MAX]; /* DNS over TLS: one a forwarder */
     size_t n;
     struct operation operation[OPERATIONS_MAX];
 };
@@ -126,32 +134,49 @@ static int add(struct context_settings *s, enum kind kind, const char *a, const 
     return 0;
 }
 
-/* "addr" or "addr@port", addr being a literal. */
-static bool parse_address(const char *text, bool *loopback)
-{
-    char host[INET6_ADDRSTRLEN];
-    uint8_t address[16];
-    size_t n = strcspn(text, "@");
+struct server {
+    struct sockaddr_storage address;
+    socklen_t length;
+    bool loopback;
+};
 
+/* "addr" or "addr@port", addr being a literal. */
+static bool parse_server(const char *text, int port, struct server *out)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)&out->address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&out->address;
+    char host[INET6_ADDRSTRLEN];
+    size_t n = text ? strcspn(text, "@") : sizeof host;
+
+    memset(out, 0, sizeof *out);
     if (n >= sizeof host)
         return false;
     memcpy(host, text, n);
     host[n] = '\0';
     if (text[n] == '@') {
-        const char *port = text + n + 1;
-        size_t digits = strspn(port, "0123456789");
+        size_t digits = strspn(text + n + 1, "0123456789");
 
-        if (digits == 0 || digits > 5 || port[digits] != '\0' || atoi(port) < 1 ||
-            atoi(port) > 65535)
+        if (digits == 0 || digits > 5 || text[n + 1 + digits] != '\0')
+            return false;
+        port = atoi(text + n + 1);
+        if (port < 1 || port > 65535)
             return false;
     }
-    if (inet_pton(AF_INET, host, address) == 1) {
-        *loopback = address[0] == 127 || address[0] == 0;
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        uint32_t bits = ntohl(in->sin_addr.s_addr);
+
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)port);
+        out->length = sizeof *in;
+        out->loopback = bits >> 24 == 127 || bits >> 24 == 0;
         return true;
     }
-    if (inet_pton(AF_INET6, host, address) == 1) {
-        *loopback = IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)address) ||
-                    IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)address);
+    if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons((uint16_t)port);
+        out->length = sizeof *in6;
+        out->loopback =
+            IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
         return true;
     }
     return false;
@@ -170,19 +195,19 @@ static bool zone_within(const char *zone, const char *top)
 static int add_stub(struct context_settings *s, const struct resolver_stub *stub, bool *loopback,
                     char *error, size_t error_size)
 {
-    bool is_loopback = false;
+    struct server server;
     int r;
 
     if (!stub->zone || (strcmp(stub->zone, ".") != 0 && !dns_name_valid(stub->zone))) {
         snprintf(error, error_size, "dns.stub: '%s' is no zone name", stub->zone ? stub->zone : "");
         return DIVE_E_SYNTAX;
     }
-    if (!stub->address || !parse_address(stub->address, &is_loopback)) {
+    if (!parse_server(stub->address, DNS_PORT, &server)) {
         snprintf(error, error_size, "dns.stub: '%s' is no address (expected \"addr@port\")",
                  stub->address ? stub->address : "");
         return DIVE_E_SYNTAX;
     }
-    *loopback |= is_loopback;
+    *loopback |= server.loopback;
     for (size_t i = 0; i < sizeof builtin_zones / sizeof builtin_zones[0]; i++) {
         if (!zone_within(stub->zone, builtin_zones[i]))
             continue;
@@ -193,23 +218,57 @@ static int add_stub(struct context_settings *s, const struct resolver_stub *stub
     return add(s, STUB, stub->zone, stub->address, error, error_size);
 }
 
+/* One forwarder. With TLS libunbound is sent to a relay of ours on loopback. */
+static int add_forward(struct context_settings *s, const struct resolver_config *config,
+                       const char *address, bool *loopback, char *error, size_t error_size)
+{
+    struct server server;
+    int r;
+
+    if (!parse_server(address, config->forward_tls ? DNS_TLS_PORT : DNS_PORT, &server)) {
+        snprintf(error, error_size, "dns.forward: '%s' is no address (expected \"addr@port\")",
+                 address ? address : "");
+        return DIVE_E_SYNTAX;
+    }
+    *loopback |= server.loopback;
+    if (config->forward_tls) {
+        struct tls_forward **relay = &s->relay[s->relays];
+
+        if (s->relays == FORWARDERS_MAX) {
+            snprintf(error, error_size, "dns.forward: more than %d", FORWARDERS_MAX);
+            return DIVE_E_LIMIT;
+        }
+        r = tls_forward_new(relay, s->loop, (struct sockaddr *)&server.address, server.length,
+                            config->forward_tls, config->forward_tls_ca, error, error_size);
+        if (r)
+            return r;
+        s->relays++;
+        *loopback = true;
+        address = tls_forward_address(*relay);
+    }
+    return add(s, FORWARD, address, NULL, error, error_size);
+}
+
 static int add_servers(struct context_settings *s, const struct resolver_config *config,
                        char *error, size_t error_size)
 {
     bool loopback = false;
     int r;
 
+    if (config->forward_tls &&
+        (config->forward_count == 0 || !dns_name_valid(config->forward_tls))) {
+        snprintf(error, error_size, "dns.forward-tls: '%s' %s", config->forward_tls,
+                 config->forward_count == 0 ? "has no dns.forward to go with"
+                                            : "is no name to authenticate");
+        return DIVE_E_SYNTAX;
+    }
     for (size_t i = 0; i < config->forward_count; i++) {
-        const char *address = config->forward[i];
-        bool is_loopback = false;
-
-        if (!address || !parse_address(address, &is_loopback)) {
-            snprintf(error, error_size, "dns.forward: '%s' is no address (expected \"addr@port\")",
-                     address ? address : "");
-            return DIVE_E_SYNTAX;
-        }
-        loopback |= is_loopback;
-        r = add(s, FORWARD, address, NULL, error, error_size);
+        r = add_forward(s, config, config->forward[i], &loopback, error, error_size);
+        if (r)
+            return r;
+    }
+    if (config->forward_tls) { /* the relay speaks TCP only; stubs are asked over TCP then, too */
+        r = add(s, OPTION, "tcp-upstream:", "yes", error, error_size);
         if (r)
             return r;
     }
@@ -271,23 +330,20 @@ static int add_options(struct context_settings *s, const struct resolver_config 
     return 0;
 }
 
-int context_settings_new(struct context_settings **out, const struct resolver_config *config,
-                         char *error, size_t error_size)
+int context_settings_new(struct context_settings **out, struct loop *loop,
+                         const struct resolver_config *config, char *error, size_t error_size)
 {
     struct context_settings *s = NULL;
     int r = DIVE_E_INTERNAL;
 
     *out = NULL;
-    if (config->forward_tls) {
-        /* Never in the clear when TLS was asked for. */
-        snprintf(error, error_size, "dns.forward-tls: not available");
-        return DIVE_E_UNSUPPORTED;
-    }
     s = calloc(1, sizeof *s);
     if (!s) {
         snprintf(error, error_size, "out of memory");
         return DIVE_E_NOMEM;
     }
+    s->loop = loop;
+    s->references = 1;
     r = add_servers(s, config, error, error_size);
     if (r == 0)
         r = add_anchors(s, config, error, error_size);
@@ -304,13 +360,21 @@ void context_settings_free(struct context_settings **settings)
     struct context_settings *s = *settings;
 
     *settings = NULL;
-    if (!s)
+    if (!s || --s->references > 0)
         return;
+    for (size_t i = 0; i < s->relays; i++)
+        tls_forward_free(&s->relay[i]);
     for (size_t i = 0; i < s->n; i++) {
         free(s->operation[i].a);
         free(s->operation[i].b);
     }
     free(s);
+}
+
+struct context_settings *context_settings_hold(struct context_settings *settings)
+{
+    settings->references++;
+    return settings;
 }
 
 /* ---- contexts ---- */

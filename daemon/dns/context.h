@@ -23,8 +23,13 @@ struct context_settings;
 
 /* Copies `config`, reads the trust anchors, checks what can be checked without libunbound. On
  * failure `error` gets a sentence that names the key of the configuration. */
-int context_settings_new(struct context_settings **out, const struct resolver_config *config,
-                         char *error, size_t error_size) DIVE_MUST_USE;
+int context_settings_new(struct context_settings **out, struct loop *loop,
+                         const struct resolver_config *config, char *error,
+                         size_t error_size) DIVE_MUST_USE;
+/* One more owner: the settings hold the relays for DNS over TLS, which contexts made of them need
+ * as long as they live. */
+struct context_settings *context_settings_hold(struct context_settings *settings);
+/* One owner less. */
 void context_settings_free(struct context_settings **settings);
 
 /* A finalised context on the loop's base: later calls can't fail for the configuration's sake.

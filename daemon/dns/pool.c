@@ -11,7 +11,7 @@
 
 #include "core/log.h"
 
-static int add(struct pool *pool, const struct context_settings *settings, bool fresh,
+static int add(struct pool *pool, struct context_settings *settings, bool fresh,
                struct pool_context **out, char *error, size_t error_size)
 {
     struct pool_context *context = calloc(1, sizeof *context);
@@ -27,6 +27,7 @@ static int add(struct pool *pool, const struct context_settings *settings, bool 
         free(context);
         return r;
     }
+    context->settings = context_settings_hold(settings);
     context->pool = pool;
     context->fresh = fresh;
     TAILQ_INSERT_TAIL(&pool->contexts, context, link);
@@ -44,6 +45,7 @@ static void discard(struct pool_context *context)
     TAILQ_REMOVE(&pool->contexts, context, link);
     pool->fresh_count -= context->fresh;
     context_delete(&context->ub);
+    context_settings_free(&context->settings);
     free(context);
 }
 
@@ -106,7 +108,7 @@ int pool_configure(struct pool *pool, const struct resolver_config *config, char
     struct pool_context *context = NULL, *old = pool->shared;
     int r;
 
-    r = context_settings_new(&settings, config, error, error_size);
+    r = context_settings_new(&settings, pool->loop, config, error, error_size);
     if (r)
         return r;
     r = add(pool, settings, false, &context, error, error_size);

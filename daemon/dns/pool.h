@@ -24,6 +24,7 @@ struct pool_context {
     TAILQ_ENTRY(pool_context) link;
     struct pool *pool;
     struct ub_ctx *ub;
+    struct context_settings *settings; /* that it was made of, held */
     size_t users;
     bool fresh;
     bool retired;

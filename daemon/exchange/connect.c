@@ -7,6 +7,8 @@
  * for where the request itself depends on it: in the clear (https-required), with a Range (a covered
  * resource is fetched whole), and where unsupported hosts are blocked.
  */
+#include <string.h>
+
 #include "exchange/private.h"
 
 static bool policy_is_needed(const struct exchange *x)
@@ -24,6 +26,14 @@ static int policy_block(struct exchange *x, const char *word, const char *text)
     x->action = ACTION_BLOCKED;
     x->reason_word = word;
     return exchange_refuse(x, 403, "dive_verification_failed", "%s", text);
+}
+
+static int policy_block_unvalidated(struct exchange *x)
+{
+    int next = policy_block(x, NULL, "DNS gave no validated answer about the host's policy");
+
+    x->reason = DIVE_REASON_DNSSEC_UNAVAILABLE;
+    return next;
 }
 
 /* draft-01 section 5.3: "refuse or upgrade plain-HTTP requests"; report-only is no excuse. */
@@ -61,13 +71,9 @@ int policy_wait(struct exchange *x)
         x->verdict = VERDICT_NOT_SUPPORTED;
         return next;
     }
-    if (state == DIVE_POLICY_FAILED && x->mode == CONFIG_MODE_ENFORCE && !x->url.https) {
-        /* Whether the policy requires https can't be known: nothing is said in the clear. */
-        int next = policy_block(x, NULL, "DNS gave no validated answer about the host's policy");
-
-        x->reason = DIVE_REASON_DNSSEC_UNAVAILABLE;
-        return next;
-    }
+    /* Whether the policy requires https can't be known: nothing is said in the clear. */
+    if (state == DIVE_POLICY_FAILED && x->mode == CONFIG_MODE_ENFORCE && !x->url.https)
+        return policy_block_unvalidated(x);
     if (state != DIVE_POLICY_FOUND)
         return EXCHANGE_CONNECT;
     policy = dive_verifier_policy(x->verifier);
@@ -97,6 +103,21 @@ static void connect_on_ready(void *arg, struct origin_connection *connection,
     exchange_run(x);
 }
 
+/* The connection failed for want of DNS. A policy that DNS can't validate either is the better reason to
+ * give, and the same one that http gets. */
+static int connect_dns_failed(struct exchange *x)
+{
+    enum dive_policy_state state;
+
+    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE ||
+        strncmp(x->error_type, "dns_", 4) != 0)
+        return EXCHANGE_REFUSE;
+    state = dive_verifier_policy_state(x->verifier);
+    if (state == DIVE_POLICY_PENDING)
+        return EXCHANGE_WAIT;
+    return state == DIVE_POLICY_FAILED ? policy_block_unvalidated(x) : EXCHANGE_REFUSE;
+}
+
 int connect_origin(struct exchange *x)
 {
     struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port, x->route};
@@ -107,7 +128,7 @@ int connect_origin(struct exchange *x)
     if (x->origin != NULL)
         return EXCHANGE_WAIT;
     if (x->status != 0)
-        return EXCHANGE_REFUSE; /* connect_on_ready() said why */
+        return connect_dns_failed(x); /* connect_on_ready() said why */
     r = origin_open(x->worker->origins, x->runtime, x->worker->resolver, &target, x->retried,
                     connect_on_ready, x, &x->origin);
     if (r < 0)

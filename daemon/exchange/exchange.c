@@ -73,7 +73,7 @@ static void exchange_destroy(struct loop_node *node)
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
 
     assert(x->closing && x->origin == NULL && TAILQ_EMPTY(&x->lookups) && !x->relay.running &&
-           !loop_timer_is_set(&x->timer));
+           !loop_timer_is_set(&x->timer) && !loop_timer_is_set(&x->keepalive));
     dive_verifier_free(&x->verifier);
     http_head_clear(&x->request);
     http_head_clear(&x->response);
@@ -90,6 +90,7 @@ static void exchange_close(struct exchange *x)
     x->closing = true;
     loop_cancel(&x->worker->loop, &x->node);
     loop_timer_stop(&x->timer);
+    loop_timer_stop(&x->keepalive);
     verify_trace(x);
     verify_stop(x);
     relay_stop(&x->relay);
@@ -299,6 +300,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->started_unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
     x->started_ms = loop_now_ms(&x->worker->loop);
     loop_timer_init(&x->timer, &x->worker->loop, exchange_on_timeout, x);
+    loop_timer_init(&x->keepalive, &x->worker->loop, hold_keep_alive, x);
     TAILQ_INSERT_TAIL(&x->worker->exchanges, x, link);
     stream_set_owner(&x->client->stream, exchange_on_client, x);
     stream_want(&x->client->stream, 0);

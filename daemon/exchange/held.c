@@ -114,6 +114,22 @@ static void hold_deadline(struct exchange *x)
                                                                   config->timeouts.origin_idle_ms);
 }
 
+/* hold.keepalive: an interim response now and then, so that a client's read timer doesn't fire. RFC 9110
+ * section 15.2: a client parses any number of them, asked for or not; HTTP/1.0 doesn't know them. */
+void hold_keep_alive(void *arg)
+{
+    static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct exchange *x = arg;
+
+    if (x->closing || x->head_sent || (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT))
+        return;
+    /* A client that doesn't even read these gets no more of them; that it has left is told otherwise. */
+    if (buffer_length(&x->client->out) == 0 &&
+        buffer_append(&x->client->out, interim, sizeof(interim) - 1, CHANNEL_IN_MAX) == 0)
+        (void)!channel_flush(x->client);
+    loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
+}
+
 static int hold_begin(struct exchange *x)
 {
     enum hold_error error =
@@ -122,6 +138,8 @@ static int hold_begin(struct exchange *x)
                                                    HOLD_SIZE_UNKNOWN);
 
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
+    if (x->runtime->config->hold.keepalive_ms > 0 && x->request.minor > 0)
+        loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
     return error == HOLD_OK ? EXCHANGE_HOLD : hold_failed(x, error);
 }
 

@@ -66,6 +66,7 @@ struct exchange {
     enum exchange_fate fate;
     struct loop_node node; /* deferred run, then the reap */
     struct loop_timer timer;
+    struct loop_timer keepalive; /* hold.keepalive */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms;
     int64_t started_unix_ms;
@@ -174,6 +175,8 @@ void verify_trace(struct exchange *x);
 /* ---- held.c ---- */
 /* The verdict is REJECT: blocked, nothing of the content goes out. */
 int hold_block(struct exchange *x);
+/* The keepalive timer's function. */
+void hold_keep_alive(void *arg);
 /* Queues the response head for the client; `range` as served by us, or NULL. */
 
 /* ---- response.c ---- */

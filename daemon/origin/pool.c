@@ -36,6 +36,7 @@ static void origin_set_state(struct origin_connection *c, enum origin_state next
     assert(c->state != ORIGIN_CLOSED);
     assert(next != ORIGIN_DIALING);
     assert(next != ORIGIN_IDLE || c->state == ORIGIN_READY || c->state == ORIGIN_HANDSHAKE);
+    assert(next != ORIGIN_FAILED || c->state == ORIGIN_DIALING || c->state == ORIGIN_HANDSHAKE);
     log_debug("origin", "%s:%u %s -> %s", c->host, c->port, origin_state_words[c->state],
               origin_state_words[next]);
     c->state = next;
@@ -98,6 +99,7 @@ static void origin_close(struct origin_connection *c)
     origin_set_state(c, ORIGIN_CLOSED);
     dial_cancel(&c->dial);
     loop_timer_stop(&c->timer);
+    loop_cancel(c->pool->loop, &c->node);
     stream_close(&c->channel.stream);
     channel_release(&c->channel);
     c->ready = NULL;
@@ -110,9 +112,28 @@ static void origin_fail(struct origin_connection *c, const struct origin_failure
     void *arg = c->arg;
 
     log_info("origin", "%s:%u: %s", c->host, c->port, failure->details);
-    origin_close(c);
-    if (ready != NULL)
+    if (ready != NULL) {
+        origin_close(c);
         ready(arg, NULL, failure);
+        return;
+    }
+    origin_set_state(c, ORIGIN_FAILED); /* stays in its bucket: it has no owner */
+    c->failure = *failure;
+    stream_close(&c->channel.stream);
+    loop_timer_set(&c->timer, ORIGIN_FAILURE_MS);
+}
+
+/* Tells the owner that asked for a connection which had failed before it asked. */
+static void origin_tell_failure(struct loop_node *node)
+{
+    struct origin_connection *c =
+        (struct origin_connection *)((char *)node - offsetof(struct origin_connection, node));
+    struct origin_failure failure = c->failure;
+    origin_ready_fn *ready = c->ready;
+    void *arg = c->arg;
+
+    origin_close(c);
+    ready(arg, NULL, &failure);
 }
 
 static void origin_become_idle(struct origin_connection *c)
@@ -188,7 +209,7 @@ static void origin_on_timeout(void *arg)
     struct origin_connection *c = arg;
     struct origin_failure failure = {504, "connection_timeout", ""};
 
-    if (c->state == ORIGIN_IDLE) {
+    if (c->state == ORIGIN_IDLE || c->state == ORIGIN_FAILED) {
         origin_close(c);
         return;
     }
@@ -301,6 +322,10 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
         }
         c->ready = ready;
         c->arg = arg;
+        if (c->state == ORIGIN_FAILED) {
+            loop_timer_stop(&c->timer);
+            loop_later(pool->loop, &c->node, origin_tell_failure);
+        }
         return 0;
     }
     c = origin_new(pool, runtime, target, ready, arg);
@@ -343,9 +368,20 @@ void origin_adopt(struct origin_pool *pool, struct runtime *runtime,
     origin_connected(c, fd);
 }
 
-bool origin_pool_has(struct origin_pool *pool, const struct origin_target *target)
+void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
+                         const struct origin_target *target, const struct origin_failure *failure)
 {
-    return origin_find(pool, target, false) != NULL;
+    struct origin_connection *c = origin_new(pool, runtime, target, NULL, NULL);
+
+    if (c != NULL)
+        origin_fail(c, failure);
+}
+
+bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target)
+{
+    const struct origin_connection *c = origin_find(pool, target, false);
+
+    return c != NULL && c->state == ORIGIN_IDLE;
 }
 
 void origin_release(struct origin_connection **connection, bool reusable)

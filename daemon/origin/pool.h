@@ -4,11 +4,13 @@
  * for the next one.
  *
  *      origin_open --> DIALING --> HANDSHAKE --> READY (an exchange has it) <--> IDLE --> CLOSED
- *      origin_adopt ------------------^                          |
- *                                                                +--> CLOSED
+ *      origin_adopt ------------------^   |                      |
+ *      origin_note_failure --> FAILED <---+                      +--> CLOSED
+ *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
  *
  * A connection belongs to scheme, host, port and route; its certificate was verified for that host. One that
- * is being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it.
+ * is being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it, or the
+ * reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
 #define DIVED_ORIGIN_POOL_H
@@ -20,6 +22,7 @@
 #include "worker/runtime.h"
 
 #define ORIGIN_HOST_SIZE 256
+#define ORIGIN_FAILURE_MS 2000
 
 struct origin_target {
     bool tls;
@@ -50,6 +53,7 @@ typedef void origin_ready_fn(void *arg, struct origin_connection *connection,
     X(HANDSHAKE, "handshake")    \
     X(READY, "ready")            \
     X(IDLE, "idle")              \
+    X(FAILED, "failed")          \
     X(CLOSED, "closed")
 
 enum origin_state {
@@ -77,6 +81,7 @@ struct origin_connection {
     struct loop_node node;
     origin_ready_fn *ready;
     void *arg;
+    struct origin_failure failure; /* FAILED: why */
     uint32_t hash;
     TAILQ_ENTRY(origin_connection) link;
 };
@@ -97,12 +102,16 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
 void origin_cancel(struct origin_connection **connection);
 
 /* Takes over `fd`, connected to `target`, and starts TLS on it if the target says so, so that it is
- * ready when the first exchange asks. A failure shows when that exchange dials itself. */
+ * ready when the first exchange asks. A failure is kept for that one, for ORIGIN_FAILURE_MS. */
 void origin_adopt(struct origin_pool *pool, struct runtime *runtime,
                   const struct origin_target *target, int fd, const struct sockaddr_storage *peer);
 
+/* The same when no connection could be made: the first exchange is told without dialling again. */
+void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
+                         const struct origin_target *target, const struct origin_failure *failure);
+
 /* Is there a connection for `target` that could be used at once? */
-bool origin_pool_has(struct origin_pool *pool, const struct origin_target *target);
+bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target);
 
 /* The exchange is done with it. `reusable`: the last response was read to its end and both sides let
  * the connection persist. NULLs *connection. */

@@ -172,6 +172,38 @@ Test(test_config_check, many_rules_in_little_time, .timeout = 20)
     config_problems_free(&problems);
 }
 
+Test(test_config_check, anchors_as_options)
+{
+    struct config *cfg = parse("version: 1\ndns: {trust-anchor-file: null,"
+                               " unbound: {trust-anchor: \"example. DS 1 15 2 00\"}}\n");
+
+    cr_assert_null(cfg->dns.trust_anchor_file);
+    cr_assert_null(cfg->dns.trust_anchor_auto);
+    config_unref(&cfg);
+}
+
+static int socket_of(size_t length, struct config_problems *problems)
+{
+    char text[256];
+    struct config *cfg;
+    int r;
+
+    snprintf(text, sizeof(text), "version: 1\nadmin: {socket: /%0*d}\n", (int)length - 1, 0);
+    r = config_parse("t", NULL, text, strlen(text), &cfg, problems);
+    config_unref(&cfg);
+    return r;
+}
+
+Test(test_config_check, the_socket_s_path_is_bounded)
+{
+    struct config_problems problems = {0};
+
+    cr_assert_eq(socket_of(107, &problems), 0);
+    cr_assert_eq(socket_of(108, &problems), DIVE_E_SYNTAX);
+    cr_assert(strstr(problems.v[0].text, "is 108 bytes long"));
+    config_problems_free(&problems);
+}
+
 static int listeners(size_t count, struct config_problems *problems)
 {
     char text[8192] = "version: 1\nlisteners:\n";

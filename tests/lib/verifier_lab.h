@@ -129,6 +129,7 @@ LAB_UNUSED static void lab_key_make(struct lab_key *key, enum dive_algorithm alg
     unsigned char raw[64];
     size_t n = sizeof(raw);
 
+    EVP_PKEY_free(key->pkey); /* keys are static: of an earlier world, or NULL */
     key->algorithm = algorithm;
     key->pkey =
         EVP_PKEY_Q_keygen(NULL, NULL, algorithm == DIVE_ALGORITHM_ED25519 ? "ED25519" : "ED448");
@@ -168,7 +169,9 @@ LAB_UNUSED static size_t lab_hash(const char *openssl, const char *data, unsigne
     return n;
 }
 
-LAB_UNUSED static void lab_field(struct lab *lab, const char *name, const char *format, ...)
+LAB_UNUSED __attribute__((format(printf, 3, 4))) static void lab_field(struct lab *lab,
+                                                                       const char *name,
+                                                                       const char *format, ...)
 {
     size_t i = lab->response.fields.n++;
     va_list args;

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import socket
 import ssl
 import stat
 import subprocess
@@ -239,13 +238,10 @@ def test_malformed_client_hello(proxy, lab, hello):
 
 def test_client_hello_in_pieces(proxy, lab, body):
     """A ClientHello that comes byte by byte, as through a slow link."""
-    left, right = socket.socketpair()
     s, _ = proxy.tunnel(HOST, lab.ports["https"])
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context(cafile=proxy.ca)
     tls = context.wrap_bio(incoming, outgoing, server_hostname=HOST)
-    left.close()
-    right.close()
     with contextlib.closing(s):
         while True:
             try:
