@@ -21,7 +21,7 @@ struct exposition {
     const char *series[SERIES_MAX];
     double value[SERIES_MAX];
     size_t n;
-    char family[128], type[16];
+    char family[128], type[512];
     const char *seen[64];
     size_t n_seen;
 };
