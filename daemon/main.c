@@ -324,16 +324,15 @@ static int daemon_start(struct daemon *daemon)
         return EX_OSERR;
     }
     daemon->worker_count = count_workers(config);
+    if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
+                    sizeof(why)) != 0) {
+        log_error("admin", "%s", why);
+        return EX_UNAVAILABLE;
+    }
     sockets = bind_listeners(config, NULL, daemon->worker_count, &findings);
     free(findings.lines);
     if (sockets == NULL)
         return EX_UNAVAILABLE;
-    if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
-                    sizeof(why)) != 0) {
-        log_error("admin", "%s", why);
-        close_sockets(sockets, n * daemon->worker_count);
-        return EX_UNAVAILABLE;
-    }
     for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
         r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
         if (r == 0)
