@@ -9,6 +9,11 @@ CC        ?= gcc
 ifeq ($(origin CC),default)
 CC        := gcc
 endif
+# V=1 shows the commands.
+V         ?= 0
+Q         := $(if $(filter 0,$(V)),@,)
+say       = $(if $(filter 0,$(V)),@printf '  %-4s %s\n' $(1) $@,@:)
+
 PYTHON    ?= /usr/bin/python3
 VERSION   := 0.1.0
 SANITIZER ?=
@@ -66,29 +71,37 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c17 $(CFLAGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) -I$(LLHTTP_INC) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) -std=c17 $(CFLAGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) -I$(LLHTTP_INC) -c -o $@ $<
 
 $(BUILD)/libdive.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/daemon.a: $(DAEMON_OBJ) $(LLHTTP_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/dived: $(BUILD)/daemon/main.o $(BUILD)/daemon.a $(BUILD)/libdive.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/divectl: $(CMD_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/unit-lib: $(call obj,$(UNIT_LIB_SRC)) $(BUILD)/libdive.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 $(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/daemon.a $(BUILD)/libdive.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 
 ## unit: the unit tests alone
 unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon

@@ -10,7 +10,9 @@
 
 #include "error.h"
 
-/* enum, name in DNS records and DIVE-Sig, name in Content-Digest, OpenSSL's name, bytes of output */
+/* enum, name in DNS records and DIVE-Sig, name in Content-Digest, OpenSSL's name, bytes of output
+ */
+/* clang-format off */
 #define DIVE_HASHES(X)                                       \
     X(SHA256, "sha256", "sha-256", "SHA2-256", 32)           \
     X(SHA384, "sha384", "sha-384", "SHA2-384", 48)           \
@@ -18,12 +20,13 @@
     X(SHA3_256, "sha3-256", "sha3-256", "SHA3-256", 32)      \
     X(SHA3_384, "sha3-384", "sha3-384", "SHA3-384", 48)      \
     X(SHA3_512, "sha3-512", "sha3-512", "SHA3-512", 64)
+/* clang-format on */
 
 enum dive_hash {
 #define X(id, record, field, openssl, bytes) DIVE_HASH_##id,
     DIVE_HASHES(X)
 #undef X
-    DIVE_HASH_COUNT
+        DIVE_HASH_COUNT
 };
 
 #define DIVE_HASH_BIT(hash) (1u << (hash))
@@ -39,7 +42,8 @@ int dive_hash_from_field_name(struct dive_span name, enum dive_hash *out) DIVE_M
 /* A streaming digest with several algorithms at once: new, update..., finish, get. */
 struct dive_digests;
 
-/* `hashes` is a set of DIVE_HASH_BIT()s, not empty. */
+/* `hashes` is a set of DIVE_HASH_BIT()s, not empty (else DIVE_E_UNSUPPORTED). *out is the caller's.
+ */
 int dive_digests_new(struct dive_digests **out, unsigned hashes) DIVE_MUST_USE;
 void dive_digests_free(struct dive_digests **digests);
 /* After a failure the set is spoilt: finish fails too. */
@@ -56,13 +60,15 @@ struct dive_content_digest {
     uint8_t value[DIVE_HASH_COUNT][DIVE_HASH_MAX_BYTES]; /* as listed, where the bit is set */
 };
 
-/* `field`: all field lines of the header section, joined with ", ". Duplicate members: the last wins
- * (RFC 9651). DIVE_E_SYNTAX when it isn't a dictionary of byte sequences, is empty, or a permitted
- * algorithm's value has not the length of its output. */
-int dive_content_digest_parse(struct dive_content_digest *out, struct dive_span field) DIVE_MUST_USE;
+/* `field`: all field lines of the header section, joined with ", ". Duplicate members: the last
+ * wins (RFC 9651). DIVE_E_SYNTAX when it isn't a dictionary of byte sequences, is empty, or a
+ * permitted algorithm's value has not the length of its output. */
+int dive_content_digest_parse(struct dive_content_digest *out,
+                              struct dive_span field) DIVE_MUST_USE;
 
-/* 0 when at least one algorithm is listed, none is foreign, and each listed value equals the finished
- * digest (compared in constant time). DIVE_E_MISMATCH; DIVE_E_UNSUPPORTED when foreign or none. */
+/* 0 when at least one algorithm is listed, none is foreign, and each listed value equals the
+ * finished digest (compared in constant time). DIVE_E_MISMATCH; DIVE_E_UNSUPPORTED when foreign or
+ * none; DIVE_E_STATE when `actual` isn't finished or lacks an algorithm that is listed. */
 int dive_content_digest_check(const struct dive_content_digest *listed,
                               const struct dive_digests *actual) DIVE_MUST_USE;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dive_sig: the DIVE-Sig field of draft-callec-dive-00 (section 5.1) and the bytes that its signatures
- * are made over (section 6.6.1).
+ * dive_sig: the DIVE-Sig field of draft-callec-dive-00 (section 5.1) and the bytes that its
+ * signatures are made over (section 6.6.1).
  */
 #ifndef DIVE_DIVE_SIG_H
 #define DIVE_DIVE_SIG_H
@@ -29,12 +29,13 @@ struct dive_sig {
     size_t ignored; /* well-formed entries past the maximum */
 };
 
-/* Parses `field`, all lines joined with ",", for a resource of `origin` (normal form). One Key ID twice,
- * whatever the FQDN: the first counts. DIVE_E_SYNTAX: an entry is malformed or there is none;
- * DIVE_E_UNSUPPORTED: an entry names a prohibited hash. Either rejects the response. */
+/* Parses `field`, all lines joined with ",", for a resource of `origin` (normal form). One Key ID
+ * twice, whatever the FQDN: the first counts. DIVE_E_SYNTAX: an entry is malformed or there is
+ * none; DIVE_E_UNSUPPORTED: an entry names a prohibited hash. Either rejects the response. */
 int dive_sig_parse(struct dive_sig *out, struct dive_span field, const char *origin) DIVE_MUST_USE;
 
-/* "sha256:" and the raw digest. Returns the length written to `out`. `digest` has dive_hash_bytes(). */
+/* "sha256:" and the raw digest. Returns the length written to `out`. `digest` has
+ * dive_hash_bytes(). */
 size_t dive_sig_input(enum dive_hash hash, const uint8_t *digest, uint8_t out[DIVE_SIG_INPUT_MAX]);
 
 #endif

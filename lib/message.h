@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * message: what libdive needs to know of one HTTP request and its response. Plain spans into memory of
- * the caller's HTTP implementation.
+ * message: what libdive needs to know of one HTTP request and its response. Plain spans into memory
+ * of the caller's HTTP implementation.
  */
 #ifndef DIVE_MESSAGE_H
 #define DIVE_MESSAGE_H
@@ -10,7 +10,7 @@
 
 #include "error.h"
 
-/* One field line, in order of arrival, value without surrounding white space (RFC 9110 section 5). */
+/* One field line, in order of arrival, value without surrounding white space (RFC 9110 5.5). */
 struct dive_field {
     struct dive_span name; /* any case */
     struct dive_span value;
@@ -33,12 +33,16 @@ struct dive_request {
 
 struct dive_response {
     int status;
-    bool has_content; /* false for HEAD, 1xx, 204, 205, 304; true for 200 to GET even if it is empty */
+    bool has_content; /* false for HEAD, 1xx, 204, 205, 304; true for 200 to GET even if empty */
     struct dive_fields fields; /* of the header section; trailers never count */
 };
 
-/* All lines of `name` joined with ", " (RFC 9110 section 5.3), into *out, malloc'd and
- * NUL-terminated, the caller's. DIVE_E_NOT_FOUND when there is none; DIVE_E_LIMIT past 64 KiB. */
+#define DIVE_FIELD_JOINED_MAX 65536 /* bytes; as many as dive_sf_parse() takes */
+
+/* All lines of `name` (any case) joined with ", " (RFC 9110 section 5.3), in order, into *out,
+ * malloc'd and NUL-terminated, the caller's; *len is without the NUL. Empty lines count: they join
+ * as empty members. On failure *out is NULL and *len 0: DIVE_E_NOT_FOUND when there is no such
+ * line, DIVE_E_LIMIT past DIVE_FIELD_JOINED_MAX, DIVE_E_NOMEM. */
 int dive_fields_join(const struct dive_fields *fields, const char *name, char **out,
                      size_t *len) DIVE_MUST_USE;
 

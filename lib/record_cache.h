@@ -22,13 +22,16 @@ struct dive_lock {
     void *arg;
 };
 
-/* At most `max_entries`; past it the entry used least recently goes. */
+/* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry used
+ * least recently goes. */
+#define DIVE_RECORD_CACHE_MAX (1u << 24)
 int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
                           const struct dive_lock *lock) DIVE_MUST_USE;
 void dive_record_cache_free(struct dive_record_cache **cache);
 
 /* Stores a copy of `answer` for `name` until now + lifetime seconds; a lifetime of 0 stores nothing and
- * drops what was there. */
+ * drops what was there. A bogus or missing answer stores nothing and drops nothing. On DIVE_E_NOMEM
+ * what was there stays. */
 int dive_record_cache_put(struct dive_record_cache *cache, const char *name,
                           const struct dive_answer *answer, int64_t now,
                           int64_t lifetime) DIVE_MUST_USE;
@@ -42,6 +45,22 @@ struct dive_record {
 struct dive_record *dive_record_cache_get(struct dive_record_cache *cache, const char *name,
                                           int64_t now);
 void dive_record_free(struct dive_record **record);
+
+/* A copy of `answer` with all that it points to, in one allocation, freed with dive_record_free().
+ * What only a SECURE answer may carry is left out of any other. DIVE_E_NOMEM. */
+int dive_record_new(struct dive_record **out, const struct dive_answer *answer,
+                    int64_t stored) DIVE_MUST_USE;
+
+/* What a live entry says, without its records: the way of almost every lookup of a host that has no
+ * policy, so it allocates nothing. False: no live entry. Counts as a use of the entry. */
+struct dive_record_peek {
+    enum dive_security security; /* SECURE or INSECURE */
+    size_t n;                    /* how many records dive_record_cache_get() would bring */
+    uint32_t ttl;                /* seconds left */
+    int64_t stored;              /* Unix seconds */
+};
+bool dive_record_cache_peek(struct dive_record_cache *cache, const char *name, int64_t now,
+                            struct dive_record_peek *out);
 
 void dive_record_cache_evict(struct dive_record_cache *cache, const char *name);
 

@@ -3,8 +3,8 @@
  * sf: Structured Field Values for HTTP (RFC 9651), whole: items, lists, dictionaries, inner lists,
  * parameters and every bare item type, parsed and serialised.
  *
- * One parse makes one struct dive_sf, which owns everything that is reachable from it (an arena; the
- * input may be freed after the parse). Nothing here recurses on input.
+ * One parse makes one struct dive_sf, which owns everything that is reachable from it (an arena;
+ * the input may be freed after the parse). Nothing here recurses on input.
  */
 #ifndef DIVE_SF_H
 #define DIVE_SF_H
@@ -27,8 +27,8 @@ enum dive_sf_type {
 struct dive_sf_bare {
     enum dive_sf_type type;
     union {
-        int64_t integer;      /* INTEGER; DATE: Unix seconds */
-        int64_t thousandths;  /* DECIMAL: the value times 1000 */
+        int64_t integer;       /* INTEGER; DATE: Unix seconds */
+        int64_t thousandths;   /* DECIMAL: the value times 1000 */
         struct dive_span text; /* STRING (unescaped), TOKEN, BYTES (decoded), DISPLAY (UTF-8) */
         bool boolean;
     };
@@ -39,7 +39,7 @@ struct dive_sf_param {
     struct dive_sf_bare value;
 };
 
-/* In order of first appearance; a repeated key keeps its place and takes the last value (4.2.3.2). */
+/* In order of first appearance; a repeated key keeps its place and takes the last value. */
 struct dive_sf_params {
     struct dive_sf_param *v;
     size_t n;
@@ -52,7 +52,7 @@ struct dive_sf_item {
 
 /* A member of a list or dictionary: an item, or an inner list with parameters of its own. */
 struct dive_sf_member {
-    struct dive_span key;       /* dictionaries only */
+    struct dive_span key; /* dictionaries only */
     bool is_inner_list;
     struct dive_sf_bare bare;   /* when it is no inner list */
     struct dive_sf_item *items; /* when it is one */
@@ -71,27 +71,44 @@ struct dive_sf {
     struct dive_sf_arena *arena; /* private */
 };
 
-/* Accept upper-case letters in keys, which RFC 9651 forbids but the example in section 5.4 of
- * draft-callec-dive-01 uses for signature labels. */
+/* What the parser accepts. RFC 9651 section 3 asks for no less: 1024 members, 256 items in an inner
+ * list, 256 parameters. Lengths of keys, strings, tokens and byte sequences are bounded by the
+ * input alone. Members and parameters with one key count once. */
+#define DIVE_SF_INPUT_MAX 65536
+#define DIVE_SF_MEMBERS_MAX 1024
+#define DIVE_SF_INNER_ITEMS_MAX 256
+#define DIVE_SF_PARAMS_MAX 256
+#define DIVE_SF_OUTPUT_MAX 262144 /* bytes; what was parsed comes nowhere near */
+
+/* Accept upper-case letters in the keys of a dictionary's members, which RFC 9651 forbids but the
+ * example in "Key Identification and Multiple Signatures" of draft-callec-dive-01 uses for
+ * signature labels. Keys of parameters stay lower case. Such a key is not serialised (DIVE_E_TYPE);
+ * the member's value is. */
 #define DIVE_SF_UPPER_KEYS 0x1u
 
-/* Parses `in` as a field of `kind` (RFC 9651 section 4.2). Several field lines of one name are joined
- * with ", " by the caller first. At most 64 KiB of input (DIVE_E_LIMIT past it).
- * On success *out is the caller's, freed with dive_sf_free(). On failure *out is NULL and, if
- * `error_at` isn't NULL, *error_at is the offset of the byte at which parsing failed.
- * DIVE_E_SYNTAX, DIVE_E_LIMIT or DIVE_E_NOMEM. */
+/* Parses `in` as a field of `kind` (RFC 9651 section 4.2). Several field lines of one name are
+ * joined with ", " by the caller first. DIVE_E_SYNTAX, DIVE_E_LIMIT (see the maxima above) or
+ * DIVE_E_NOMEM. On success *out is the caller's, freed with dive_sf_free(); an empty list or
+ * dictionary has n == 0. On failure *out is NULL and, if `error_at` isn't NULL, *error_at is the
+ * offset of the byte at which parsing failed: the first that can't stand where it stands, in.n when
+ * the input ended too early, the first of what is one too many (0 when memory ran out or nothing
+ * failed). */
 int dive_sf_parse(struct dive_sf **out, enum dive_sf_kind kind, struct dive_span in, unsigned flags,
                   size_t *error_at) DIVE_MUST_USE;
 
+/* Frees what dive_sf_parse() made and clears *sf, which may be NULL already. */
 void dive_sf_free(struct dive_sf **sf);
 
-/* The dictionary member or parameter of that key, or NULL. */
+/* The dictionary member or parameter of that key (case-sensitive), or NULL. Borrowed. */
 const struct dive_sf_member *dive_sf_get(const struct dive_sf *sf, const char *key);
 const struct dive_sf_bare *dive_sf_param(const struct dive_sf_params *params, const char *key);
 
 /* Serialises (RFC 9651 section 4.1): a whole field, one member's value (without its key), or one
  * item with its parameters, as the signature base needs them. *out is malloc'd, NUL-terminated, the
- * caller's. DIVE_E_TYPE when a value can't be serialised (a caller-made one out of range). */
+ * caller's; *len is without the NUL. An empty list or dictionary gives "" (RFC 9651: no field at
+ * all). On failure *out is NULL and *len 0. DIVE_E_TYPE when a value or key can't be serialised (a
+ * caller-made one out of range; DIVE_SF_UPPER_KEYS), DIVE_E_LIMIT past DIVE_SF_OUTPUT_MAX,
+ * DIVE_E_NOMEM. */
 int dive_sf_serialize(const struct dive_sf *sf, char **out, size_t *len) DIVE_MUST_USE;
 int dive_sf_serialize_member(const struct dive_sf_member *member, char **out,
                              size_t *len) DIVE_MUST_USE;

@@ -124,6 +124,11 @@ enum dive_policy_state dive_verifier_policy_state(const struct dive_verifier *v)
 const struct dive_policy *dive_verifier_policy(const struct dive_verifier *v); /* NULL unless FOUND */
 /* The level at which the policy stands, or at which it failed; NULL when there is none. */
 const char *dive_verifier_policy_domain(const struct dive_verifier *v);
+/* Why the secure record that ended the walk is not an accepted policy, or NULL when the walk did not end
+ * so. *domain (may be NULL) is the level where it stands. Two records of one version are such a case:
+ * an operator's mistake that turns DIVE off, to be logged loudly. */
+const struct dive_fault *dive_verifier_policy_fault(const struct dive_verifier *v,
+                                                    const char **domain);
 /* Does the policy, if FOUND, declare any scope? False also means: no 200 can be covered. */
 bool dive_verifier_policy_has_scopes(const struct dive_verifier *v);
 
@@ -156,7 +161,8 @@ enum dive_reason dive_verifier_reason(const struct dive_verifier *v);
 
 /* For the log: the Key ID that verified, or that was tried last; NULL when none. */
 const char *dive_verifier_key_id(const struct dive_verifier *v);
-/* For the log: the security status of the policy's answer. */
+/* For the log: the security status of the policy's answer. ABSENT: the weakest that the walk rests on,
+ * so SECURE means that the absence is proven. PENDING or an IP literal: NO_ANSWER. */
 enum dive_security dive_verifier_policy_security(const struct dive_verifier *v);
 
 /* The draft's report (draft-00 and -01 "Reporting") for a REJECT, as JSON text, malloc'd, the caller's.

@@ -33,6 +33,8 @@ struct loop {
 
 /* 0 or -1 (errno). The loop's memory is the caller's. */
 int loop_init(struct loop *loop) __attribute__((warn_unused_result));
+/* Runs what is queued until nothing is: before something goes that queued work still needs. */
+void loop_flush(struct loop *loop);
 /* Runs what is still queued, then frees the base. */
 void loop_destroy(struct loop *loop);
 int loop_run(struct loop *loop);

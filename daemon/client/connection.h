@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * connection: one client connection, request after request.
+ *
+ *               +------------------ next request --------------------+
+ *               v                                                    |
+ *   accept -> HEAD --request--> EXCHANGE ----------------------------+--> LINGER --> CLOSED
+ *               |                                                    |
+ *               +--CONNECT--> TUNNEL (tunnel.c) --TLS--> HANDSHAKE --> HEAD (within the tunnel)
+ *                               `--relayed until both sides are done--> CLOSED
+ */
+#ifndef DIVED_CLIENT_CONNECTION_H
+#define DIVED_CLIENT_CONNECTION_H
+
+#include "exchange/exchange.h"
+
+#define CLIENT_STATES(X)         \
+    X(HEAD, "head")              \
+    X(EXCHANGE, "exchange")      \
+    X(TUNNEL, "tunnel")          \
+    X(HANDSHAKE, "handshake")    \
+    X(LINGER, "linger")          \
+    X(CLOSED, "closed")
+
+enum client_state {
+#define X(id, word) CLIENT_##id,
+    CLIENT_STATES(X)
+#undef X
+};
+
+struct client_connection {
+    struct channel channel;
+    struct worker *worker;
+    struct runtime *runtime; /* of when it was accepted, or of the latest request */
+    enum client_state state;
+    struct sockaddr_storage peer;
+    char peer_text[64];
+    unsigned listener;
+
+    bool tls;                     /* we accepted TLS on it */
+    bool in_tunnel;               /* and/or it is the inside of a CONNECT */
+    struct http_authority tunnel; /* then: what every request in it must be for */
+    char route[HTTP_HOST_MAX];    /* and the host that CONNECT named */
+
+    struct http_scan scan;
+    unsigned requests;
+    size_t lingered; /* bytes discarded while closing */
+    struct exchange *exchange;
+    struct tunnel *tunnel_start; /* CONNECT under way (tunnel.c) */
+    struct loop_timer timer;
+    struct loop_node node;
+    TAILQ_ENTRY(client_connection) link;
+};
+
+/* Takes over `fd`, accepted and non-blocking, whatever the result. */
+void client_connection_open(struct worker *worker, unsigned listener, int fd,
+                            const struct sockaddr_storage *peer);
+/* Idempotent; aborts what runs. The memory goes between loop turns. */
+void client_connection_close(struct client_connection *c, const char *why);
+/* The worker ends: nothing new is begun on it; true if it was idle and is closed now. */
+bool client_connection_drain(struct client_connection *c);
+
+/* ---- for tunnel.c ---- */
+void client_connection_set_state(struct client_connection *c, enum client_state next);
+/* Takes the stream's callback back and reads requests (inside a tunnel, if in_tunnel is set). */
+void client_connection_read_requests(struct client_connection *c);
+/* Goes on with the TLS handshake that was started on the stream; then reads requests. */
+void client_connection_accept_tls(struct client_connection *c);
+/* Ends after an answer of our own that is queued in `out`. */
+void client_connection_finish(struct client_connection *c, enum exchange_fate fate);
+
+#endif

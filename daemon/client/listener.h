@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * listener: one worker's socket for one listening address. Accepting pauses when descriptors or
+ * connections run out, and goes on when they are back; it never ends.
+ */
+#ifndef DIVED_CLIENT_LISTENER_H
+#define DIVED_CLIENT_LISTENER_H
+
+#include "worker/worker.h"
+
+struct listener {
+    struct worker *worker;
+    unsigned index; /* in the configuration, for the metrics */
+    int fd;
+    struct sockaddr_storage address;
+    socklen_t address_length;
+    struct event *event;
+    struct loop_timer resume;
+    struct loop_node node;
+    TAILQ_ENTRY(listener) link;
+};
+
+/* A bound, listening socket with SO_REUSEPORT. -1 with errno set. */
+int listener_bind(const struct config_address *address);
+
+/* Takes over `fd`. 0 or a negative DIVE_E*. */
+int listener_open(struct worker *worker, unsigned index, const struct config_address *address,
+                  int fd) DIVE_MUST_USE;
+void listener_close(struct listener *listener);
+
+#endif

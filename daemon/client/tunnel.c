@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * tunnel: see tunnel.h.
+ */
+#include "client/tunnel.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/relay.h"
+#include "client/sniff.h"
+#include "exchange/access_log.h"
+#include "exchange/error_page.h"
+#include "http/media.h"
+#include "lib/domain.h"
+#include "origin/pool.h"
+#include "tls/accept.h"
+#include "tls/client_hello.h"
+
+#define TUNNEL_STATES(X)      \
+    X(CHECK, "check")         \
+    X(DIAL, "dial")           \
+    X(REPLY, "reply")         \
+    X(SNIFF, "sniff")         \
+    X(RELAY, "relay")         \
+    X(END, "end")
+
+enum tunnel_state {
+#define X(id, word) TUNNEL_##id,
+    TUNNEL_STATES(X)
+#undef X
+};
+
+struct tunnel {
+    struct client_connection *client;
+    enum tunnel_state state;
+    struct http_head head;
+    struct http_url url; /* authority-form */
+    char id[EXCHANGE_ID_SIZE];
+    int64_t started_ms, started_unix;
+    bool spliced;       /* interception.splice names it, or interception is off */
+    bool origin_spoke;  /* before the client did */
+    bool decided;       /* what the client speaks is known; the dial's end is waited for */
+    struct origin_failure failure; /* status 0: none so far */
+    struct dial *dial;
+    struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
+    struct sockaddr_storage origin_peer;
+    struct relay relay;
+    struct loop_timer timer;
+    struct loop_node node;
+    int status;
+    char error[400];
+};
+
+static const char *const tunnel_state_words[] = {
+#define X(id, word) [TUNNEL_##id] = word,
+    TUNNEL_STATES(X)
+#undef X
+};
+
+static void tunnel_sniff(struct tunnel *t);
+static void tunnel_on_client(void *arg, unsigned events);
+static void tunnel_on_origin(void *arg, unsigned events);
+
+static void tunnel_set_state(struct tunnel *t, enum tunnel_state next)
+{
+    assert(t->state != TUNNEL_END && next > t->state);
+    log_debug("client", "%s %s -> %s", t->id, tunnel_state_words[t->state],
+              tunnel_state_words[next]);
+    t->state = next;
+}
+
+static void tunnel_destroy(struct loop_node *node)
+{
+    struct tunnel *t = (struct tunnel *)((char *)node - offsetof(struct tunnel, node));
+
+    assert(t->state == TUNNEL_END && t->dial == NULL && !t->relay.running &&
+           !loop_timer_is_set(&t->timer));
+    http_head_clear(&t->head);
+    http_url_clear(&t->url);
+    free(t);
+}
+
+/* `logged`: it was refused or relayed; what is intercepted logs each request instead. */
+static void tunnel_end(struct tunnel *t, bool logged)
+{
+    struct client_connection *c = t->client;
+
+    if (t->state == TUNNEL_END)
+        return;
+    tunnel_set_state(t, TUNNEL_END);
+    c->tunnel_start = NULL;
+    dial_cancel(&t->dial);
+    relay_stop(&t->relay);
+    loop_timer_stop(&t->timer);
+    stream_close(&t->origin.stream);
+    channel_release(&t->origin);
+    if (logged) {
+        struct access_entry entry = {
+            .started_unix_ms = t->started_unix * 1000,
+            .duration_ms = loop_now_ms(&c->worker->loop) - t->started_ms,
+            .exchange = t->id,
+            .client = c->peer_text,
+            .method = dive_span_str("CONNECT"),
+            .url = t->url.authority[0] != '\0' ? t->url.authority : NULL,
+            .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,
+            .status = t->status,
+            .bytes = t->relay.bytes[1],
+            .verdict = t->status == 200 ? VERDICT_EXEMPT : VERDICT_NONE,
+            .action = t->status == 200 ? ACTION_STREAMED : ACTION_NONE,
+            .error = t->error,
+            .listener = c->listener,
+        };
+
+        access_log_entry(&entry);
+    }
+    loop_later(&c->worker->loop, &t->node, tunnel_destroy);
+}
+
+void tunnel_abort(struct tunnel **tunnel, const char *why)
+{
+    struct tunnel *t = *tunnel;
+
+    *tunnel = NULL;
+    if (t == NULL)
+        return;
+    if (t->error[0] == '\0')
+        snprintf(t->error, sizeof(t->error), "%s", why);
+    tunnel_end(t, true);
+}
+
+/* Answers the CONNECT with an error and closes. */
+static void __attribute__((format(printf, 4, 5)))
+tunnel_refuse(struct tunnel *t, int status, const char *error_type, const char *format, ...)
+{
+    struct client_connection *c = t->client;
+    struct error_page page = {
+        .status = status,
+        .error_type = error_type,
+        .text = t->error,
+        .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,
+        .exchange = t->id,
+        .html = http_prefers_html(&t->head),
+        .close = true,
+        .now = worker_now(c->worker),
+    };
+    va_list args;
+    int r;
+
+    va_start(args, format);
+    vsnprintf(t->error, sizeof(t->error), format, args);
+    va_end(args);
+    t->status = status;
+    r = error_page_write(&c->channel.out, &c->worker->scratch, &page);
+    tunnel_end(t, true);
+    client_connection_finish(c, r == 0 ? EXCHANGE_LINGER : EXCHANGE_ABORT);
+}
+
+/* After 200 there is no more to say: the client sees its connection break. */
+static void __attribute__((format(printf, 2, 3)))
+tunnel_break(struct tunnel *t, const char *format, ...)
+{
+    struct client_connection *c = t->client;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(t->error, sizeof(t->error), format, args);
+    va_end(args);
+    log_info("client", "%s: tunnel to %s: %s", c->peer_text, t->url.authority, t->error);
+    tunnel_end(t, true);
+    client_connection_finish(c, EXCHANGE_ABORT);
+}
+
+/* ---- RELAY ---- */
+
+static void tunnel_on_relayed(void *arg, bool clean)
+{
+    struct tunnel *t = arg;
+    struct client_connection *c = t->client;
+
+    tunnel_end(t, true);
+    client_connection_finish(c, clean ? EXCHANGE_LINGER : EXCHANGE_ABORT);
+}
+
+static void tunnel_relay(struct tunnel *t);
+
+static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *outcome)
+{
+    struct tunnel *t = arg;
+
+    t->dial = NULL;
+    if (outcome->result != DIAL_OK) {
+        tunnel_break(t, "%s", outcome->detail);
+        return;
+    }
+    t->origin_peer = outcome->peer;
+    stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
+    tunnel_relay(t);
+}
+
+static void tunnel_relay(struct tunnel *t)
+{
+    struct client_connection *c = t->client;
+
+    if (t->failure.status != 0) {
+        tunnel_break(t, "%s", t->failure.details);
+        return;
+    }
+    if (!stream_is_open(&t->origin.stream)) {
+        /* A pooled connection stood by, for TLS; this needs one of its own. */
+        t->decided = true;
+        stream_want(&c->channel.stream, 0);
+        if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
+                       t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
+                       tunnel_on_dialed_for_relay, t, &t->dial) != 0)
+            tunnel_break(t, "no connection could be started");
+        return;
+    }
+    tunnel_set_state(t, TUNNEL_RELAY);
+    loop_timer_stop(&t->timer);
+    relay_start(&t->relay, &c->worker->loop, &c->channel, &t->origin,
+                c->runtime->config->timeouts.tunnel_idle_ms, tunnel_on_relayed, t);
+}
+
+/* ---- INTERCEPT and PLAIN ---- */
+
+/* Gives the connection that was dialled to the pool, where the first exchange finds it. */
+static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
+{
+    struct client_connection *c = t->client;
+    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route};
+
+    if (t->failure.status != 0)
+        origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
+    else if (stream_is_open(&t->origin.stream))
+        origin_adopt(c->worker->origins, c->runtime, &target, stream_detach(&t->origin.stream),
+                     &t->origin_peer);
+}
+
+static void tunnel_become_plain(struct tunnel *t)
+{
+    struct client_connection *c = t->client;
+
+    tunnel_hand_over_origin(t, false);
+    tunnel_end(t, false);
+    c->in_tunnel = true;
+    client_connection_read_requests(c);
+}
+
+/* The name that the certificate is minted for and that requests must be for: the client's SNI, as that
+ * is the host it will check the certificate against; else what CONNECT named. False: not a name. */
+static bool tunnel_take_name(struct tunnel *t, const char *sni)
+{
+    struct client_connection *c = t->client;
+    char name[DIVE_DOMAIN_BUF];
+
+    if (sni[0] == '\0')
+        return true;
+    if (dive_domain_normalize(dive_span_str(sni), name) != 0)
+        return false;
+    c->tunnel.kind = HTTP_HOST_NAME;
+    snprintf(c->tunnel.host, sizeof(c->tunnel.host), "%s", name);
+    return true;
+}
+
+static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
+{
+    struct client_connection *c = t->client;
+    struct runtime *runtime = c->runtime;
+    X509 *certificate = NULL;
+    SSL *ssl = NULL;
+
+    if (!tunnel_take_name(t, hello->sni)) {
+        tunnel_break(t, "the ClientHello's server name is not a host name");
+        return;
+    }
+    if (config_hosts_match(&runtime->config->interception.splice, c->tunnel.host)) {
+        tunnel_relay(t);
+        return;
+    }
+    if (certificate_cache_get(runtime->certificates, c->tunnel.host,
+                              (time_t)worker_now(c->worker), &certificate) != 0 ||
+        tls_accept_new(runtime->accept_context, c->tunnel.host, certificate, &ssl) != 0) {
+        X509_free(certificate);
+        tunnel_break(t, "no certificate could be made");
+        return;
+    }
+    X509_free(certificate);
+    if (stream_start_tls(&c->channel.stream, ssl, buffer_data(&c->channel.in),
+                         buffer_length(&c->channel.in)) != 0) {
+        SSL_free(ssl);
+        tunnel_break(t, "out of memory");
+        return;
+    }
+    buffer_release(&c->channel.in);
+    tunnel_hand_over_origin(t, true);
+    tunnel_end(t, false);
+    c->tls = c->in_tunnel = true;
+    client_connection_accept_tls(c);
+}
+
+/* ---- SNIFF ---- */
+
+static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct client_hello *hello)
+{
+    if (t->dial != NULL) {
+        t->decided = true; /* tunnel_on_dialed() comes back to it */
+        stream_want(&t->client->channel.stream, 0);
+        return;
+    }
+    if (kind != SNIFF_OTHER && t->origin_spoke) {
+        tunnel_break(t, "the origin spoke first, and then the client spoke %s",
+                     kind == SNIFF_TLS ? "TLS" : "HTTP");
+        return;
+    }
+    if (kind == SNIFF_TLS)
+        tunnel_intercept(t, hello);
+    else if (kind == SNIFF_HTTP)
+        tunnel_become_plain(t);
+    else
+        tunnel_relay(t);
+}
+
+/* Passes on what an origin says that speaks first (a banner). True: go on. */
+static bool tunnel_pass_banner(struct tunnel *t)
+{
+    struct channel *client = &t->client->channel;
+    ssize_t n;
+
+    if (!stream_is_open(&t->origin.stream))
+        return true;
+    n = channel_fill(&t->origin, CHANNEL_READ_SIZE);
+    if (n == STREAM_ERROR || n == STREAM_EOF) {
+        tunnel_break(t, "the origin closed the connection before the client said anything");
+        return false;
+    }
+    if (buffer_length(&t->origin.in) == 0)
+        return true;
+    if (sniff_is_tls_record((unsigned char)buffer_data(&t->origin.in)[0])) {
+        tunnel_break(t, "the origin spoke TLS before the client did");
+        return false;
+    }
+    t->origin_spoke = true;
+    if (buffer_append(&client->out, buffer_data(&t->origin.in), buffer_length(&t->origin.in),
+                      CHANNEL_IN_MAX) != 0) {
+        tunnel_break(t, "the origin says too much before the client says anything");
+        return false;
+    }
+    buffer_consume(&t->origin.in, buffer_length(&t->origin.in));
+    return true;
+}
+
+static void tunnel_sniff(struct tunnel *t)
+{
+    struct channel *client = &t->client->channel;
+    struct client_hello hello;
+    enum sniff_result kind;
+    ssize_t n = channel_fill(client, CLIENT_HELLO_MAX + CHANNEL_READ_SIZE);
+    int flushed;
+
+    kind = sniff(buffer_data(&client->in), buffer_length(&client->in), &hello);
+    if (kind != SNIFF_MORE) {
+        if (kind == SNIFF_BAD)
+            tunnel_break(t, "the client's first bytes are no protocol's");
+        else
+            tunnel_decide(t, kind, &hello);
+        return;
+    }
+    if (n == STREAM_EOF || n == STREAM_ERROR) {
+        tunnel_break(t, "the client left");
+        return;
+    }
+    if (!tunnel_pass_banner(t))
+        return;
+    flushed = channel_flush(client);
+    if (flushed == STREAM_ERROR) {
+        tunnel_break(t, "the client left");
+        return;
+    }
+    stream_want(&client->stream, STREAM_READ | (flushed == STREAM_WAIT ? STREAM_WRITE : 0));
+    if (stream_is_open(&t->origin.stream))
+        stream_want(&t->origin.stream, flushed == STREAM_WAIT ? 0 : STREAM_READ);
+}
+
+/* ---- REPLY ---- */
+
+static void tunnel_reply(struct tunnel *t)
+{
+    struct channel *client = &t->client->channel;
+    static const char reply[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+    int r;
+
+    if (t->state != TUNNEL_REPLY) {
+        const struct config *config = t->client->runtime->config;
+
+        tunnel_set_state(t, TUNNEL_REPLY);
+        t->status = 200;
+        loop_timer_set(&t->timer, config->timeouts.tls_handshake_ms +
+                                      (t->dial != NULL ? config->origins.connect_timeout_ms : 0));
+        if (buffer_append(&client->out, reply, sizeof(reply) - 1, CHANNEL_IN_MAX) != 0) {
+            tunnel_break(t, "out of memory");
+            return;
+        }
+    }
+    r = channel_flush(client);
+    if (r == STREAM_WAIT) {
+        stream_want(&client->stream, STREAM_WRITE);
+        return;
+    }
+    if (r == STREAM_ERROR) {
+        tunnel_break(t, "the client left");
+        return;
+    }
+    if (t->spliced) {
+        tunnel_relay(t);
+        return;
+    }
+    tunnel_set_state(t, TUNNEL_SNIFF);
+    tunnel_sniff(t);
+}
+
+static void tunnel_on_client(void *arg, unsigned events)
+{
+    struct tunnel *t = arg;
+
+    if (t->state == TUNNEL_END)
+        return;
+    if (events & STREAM_GONE)
+        tunnel_break(t, "the client left");
+    else if (t->state == TUNNEL_REPLY)
+        tunnel_reply(t);
+    else if (t->state == TUNNEL_SNIFF && !t->decided)
+        tunnel_sniff(t);
+}
+
+static void tunnel_on_origin(void *arg, unsigned events)
+{
+    struct tunnel *t = arg;
+
+    if (t->state == TUNNEL_SNIFF && !t->decided)
+        tunnel_sniff(t);
+}
+
+static void tunnel_on_timeout(void *arg)
+{
+    struct tunnel *t = arg;
+
+    if (t->state != TUNNEL_END)
+        tunnel_break(t, "timeout (%s)", tunnel_state_words[t->state]);
+}
+
+/* ---- CHECK and DIAL ---- */
+
+static void tunnel_on_dialed(void *arg, const struct dial_outcome *outcome)
+{
+    struct tunnel *t = arg;
+
+    t->dial = NULL;
+    if (outcome->result != DIAL_OK) {
+        t->failure.status = dial_result_status(outcome->result);
+        t->failure.error_type = dial_result_error_type(outcome->result);
+        snprintf(t->failure.details, sizeof(t->failure.details), "%s", outcome->detail);
+    } else {
+        t->origin_peer = outcome->peer;
+        stream_init(&t->origin.stream, &t->client->worker->loop, outcome->fd, tunnel_on_origin, t);
+    }
+    if (t->state == TUNNEL_DIAL && t->failure.status != 0) {
+        tunnel_refuse(t, t->failure.status, t->failure.error_type, "%s", outcome->detail);
+    } else if (t->state == TUNNEL_DIAL) {
+        tunnel_reply(t);
+    } else if (t->state == TUNNEL_SNIFF) {
+        t->decided = false;
+        tunnel_sniff(t);
+    }
+}
+
+static void tunnel_dial(struct tunnel *t)
+{
+    struct client_connection *c = t->client;
+    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
+
+    if (!t->spliced && origin_pool_has_idle(c->worker->origins, &target)) {
+        tunnel_reply(t);
+        return;
+    }
+    if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
+                   t->url.at.port, c->runtime->config->origins.connect_timeout_ms, tunnel_on_dialed,
+                   t, &t->dial) != 0) {
+        tunnel_refuse(t, 503, "proxy_internal_error", "no connection could be started");
+        return;
+    }
+    if (t->spliced)
+        tunnel_set_state(t, TUNNEL_DIAL);
+    else
+        tunnel_reply(t);
+}
+
+/* 0, or the status of a refusal, with its words. */
+static int tunnel_check(struct tunnel *t, const char **text)
+{
+    struct client_connection *c = t->client;
+    const struct config *config = c->runtime->config;
+    const struct sockaddr *peer = (const struct sockaddr *)&c->peer;
+    const struct config_rule *rule;
+    int r = http_url_from_request(&t->url, &t->head, true, NULL);
+
+    if (r != 0) {
+        *text = http_error_text(r);
+        return http_error_status(r);
+    }
+    *text = "this client's address is not in access.clients";
+    if (!config_networks_match(&config->access.clients, peer))
+        return 403;
+    *text = "CONNECT to this port is not allowed (access.connect-ports)";
+    if (!config_port_allowed(config, t->url.at.port))
+        return 403;
+    rule = config_rule_match(config, t->url.at.host, peer, NULL);
+    *text = "denied by a rule";
+    if (rule != NULL && rule->deny)
+        return 403;
+    t->spliced = !config->interception.enabled ||
+                 config_hosts_match(&config->interception.splice, t->url.at.host);
+    return 0;
+}
+
+void tunnel_start(struct client_connection *c, struct http_head *head)
+{
+    struct tunnel *t = calloc(1, sizeof(*t));
+    const char *text;
+    int status;
+
+    if (t == NULL) {
+        http_head_clear(head);
+        client_connection_close(c, "out of memory");
+        return;
+    }
+    t->client = c;
+    t->head = *head;
+    *head = (struct http_head){0};
+    t->origin.stream.fd = -1;
+    t->started_ms = loop_now_ms(&c->worker->loop);
+    t->started_unix = worker_now(c->worker);
+    shared_exchange_id(c->worker->shared, t->id);
+    loop_timer_init(&t->timer, &c->worker->loop, tunnel_on_timeout, t);
+    c->tunnel_start = t;
+    stream_set_owner(&c->channel.stream, tunnel_on_client, t);
+    stream_want(&c->channel.stream, 0);
+    status = tunnel_check(t, &text);
+    if (status != 0) {
+        tunnel_refuse(t, status, status == 403 ? "http_request_denied" : "http_request_error", "%s",
+                      text);
+        return;
+    }
+    c->tunnel = t->url.at;
+    snprintf(c->route, sizeof(c->route), "%s", t->url.at.host);
+    tunnel_dial(t);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * load: what the stages of reading one configuration share. Private to this folder.
+ */
+#ifndef DIVED_CONFIG_LOAD_H
+#define DIVED_CONFIG_LOAD_H
+
+#include <stdatomic.h>
+
+#include "config/arena.h"
+#include "config/config.h"
+#include "config/problems.h"
+#include "config/schema.h"
+#include "config/tree.h"
+
+struct config_private {
+    atomic_uint refs;
+    struct arena arena; /* of everything but struct config itself, this one included */
+    bool given[SCHEMA_KEYS_MAX];
+};
+
+/* Every list in struct config has this shape. */
+struct config_list {
+    void *v;
+    size_t n;
+};
+
+struct loader {
+    struct config *cfg;
+    struct config_private *own; /* cfg->private_ */
+    struct config_problems *problems;
+    const char *folder;                   /* of relative paths; NULL: they stay as they are */
+    const struct node *root;              /* of the file; NULL: empty */
+    struct place places[SCHEMA_KEYS_MAX]; /* of the values; line 0: the default */
+    bool nomem;
+};
+
+/* Reads `node` as the value of schema[index] into `target`; `name` is its key for messages. What is
+ * wrong is reported, and leaves `target` as it is. */
+void load_value(struct loader *l, size_t index, const char *name, const struct node *node,
+                void *target);
+
+/* All entries of list `key` as nodes, in the order of the configuration's array. NULL: default. */
+const struct node *load_items_of(const struct loader *l, const char *section, const char *key);
+
+/* Fills in what depends on other keys, and reports what no single key can tell. */
+void check_config(struct loader *l);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * words: the keys of the configuration whose value is one of a few words. One table each yields the
+ * enum, the reader's list of accepted words and the reference.
+ */
+#ifndef DIVED_CONFIG_WORDS_H
+#define DIVED_CONFIG_WORDS_H
+
+/* Words of the enumerations. X(identifier, word); the first one is what zeroed memory means: "not
+ * said" where a rule may leave it open, else the strictest. */
+#define CONFIG_LISTENER_MODES(X) X(EXPLICIT, "explicit") X(TRANSPARENT, "transparent")
+#define CONFIG_MODES(X)                                                                            \
+    X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(OFF, "off")
+#define CONFIG_BROWSERS(X)                                                                         \
+    X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(EXEMPT, "exempt")
+#define CONFIG_FAILURES(X) X(BLOCK, "block") X(IGNORE, "ignore")
+#define CONFIG_UNSUPPORTED(X) X(BLOCK, "block") X(ALLOW, "allow")
+#define CONFIG_HTTPS_REQUIRED(X) X(REFUSE, "refuse") X(UPGRADE, "upgrade")
+#define CONFIG_OTHER_SUCCESS(X) X(BLOCK, "block") X(PASS, "pass")
+#define CONFIG_ERROR_BODIES(X) X(STRIP, "strip") X(PASS, "pass")
+#define CONFIG_REPORTS(X) X(OFF, "off") X(LOG, "log") X(SEND, "send")
+#define CONFIG_RELEASE(X) X(VERDICT, "verdict") X(TRICKLE, "trickle")
+#define CONFIG_LOG_FORMATS(X) X(JSON, "json")
+
+/* clang-format off */
+#define X(id, word) CONFIG_LISTENER_##id,
+enum config_listener_mode { CONFIG_LISTENER_MODES(X) };
+#undef X
+#define X(id, word) CONFIG_MODE_##id,
+enum config_mode { CONFIG_MODES(X) };
+#undef X
+#define X(id, word) CONFIG_BROWSERS_##id,
+enum config_browsers { CONFIG_BROWSERS(X) };
+#undef X
+#define X(id, word) CONFIG_FAILURE_##id,
+enum config_failure { CONFIG_FAILURES(X) };
+#undef X
+#define X(id, word) CONFIG_UNSUPPORTED_##id,
+enum config_unsupported { CONFIG_UNSUPPORTED(X) };
+#undef X
+#define X(id, word) CONFIG_HTTPS_REQUIRED_##id,
+enum config_https_required { CONFIG_HTTPS_REQUIRED(X) };
+#undef X
+#define X(id, word) CONFIG_OTHER_SUCCESS_##id,
+enum config_other_success { CONFIG_OTHER_SUCCESS(X) };
+#undef X
+#define X(id, word) CONFIG_ERROR_BODIES_##id,
+enum config_error_bodies { CONFIG_ERROR_BODIES(X) };
+#undef X
+#define X(id, word) CONFIG_REPORTS_##id,
+enum config_reports { CONFIG_REPORTS(X) };
+#undef X
+#define X(id, word) CONFIG_RELEASE_##id,
+enum config_release { CONFIG_RELEASE(X) };
+#undef X
+#define X(id, word) CONFIG_LOG_FORMAT_##id,
+enum config_log_format { CONFIG_LOG_FORMATS(X) };
+#undef X
+/* clang-format on */
+
+/* Words as the file has them ("report-only"); "" for UNSET. Static storage. */
+const char *config_mode_word(enum config_mode mode);
+const char *config_browsers_word(enum config_browsers browsers);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * response: HEAD and JUDGE. Reads the response's head, passes interim responses on, and decides what is
+ * to become of the content: stream it, hold it, or refuse it at once.
+ */
+#include <string.h>
+
+#include "exchange/private.h"
+
+#define RESPONSE_INTERIM_MAX 32 /* 1xx responses to one request */
+
+/* RFC 9110 section 9.2.2: what may be sent twice. */
+static bool response_may_retry(const struct exchange *x)
+{
+    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+    if (x->retried || !x->origin->reused || x->interim > 0 || x->request_body.taken > 0 ||
+        buffer_length(&x->origin->channel.in) > 0)
+        return false;
+    for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++)
+        if (dive_span_eq(x->request.method, idempotent[i]))
+            return true;
+    return false;
+}
+
+/* The connection ended before a whole head was there. A connection that had idled may have been closed
+ * while the request was on its way (RFC 9112 section 9.5): then once more, on a new one. */
+static int response_connection_lost(struct exchange *x, bool in_order)
+{
+    if (response_may_retry(x)) {
+        exchange_drop_origin(x, false);
+        x->retried = true;
+        x->request_queued = false;
+        return EXCHANGE_CONNECT;
+    }
+    exchange_drop_origin(x, false);
+    return exchange_refuse(x, 502, in_order ? "http_response_incomplete" : "connection_terminated",
+                           "the origin closed the connection before its response began");
+}
+
+static int response_malformed(struct exchange *x, int error)
+{
+    exchange_drop_origin(x, false);
+    return exchange_refuse(
+        x, 502, error == HTTP_E_HEAD_TOO_LARGE ? "http_response_header_section_size" :
+                                                 "http_protocol_error",
+        "the origin's response is not acceptable: %s", http_error_text(error));
+}
+
+int response_queue_head(struct exchange *x, int status, enum http_body framing,
+                        int64_t content_length, const struct dive_field *add, size_t n_add,
+                        const char *const *drop)
+{
+    struct http_buffer *scratch = &x->worker->scratch;
+    struct http_write write = {
+        .from = &x->response,
+        .drop = drop,
+        .add = add,
+        .n_add = n_add,
+        .framing = framing,
+        .content_length = content_length,
+        .close = status >= 200 && exchange_fate_of(x) != EXCHANGE_KEEP,
+        .upgrade = status == 101,
+        .via = true,
+        .date = status >= 200,
+        .now = worker_now(x->worker),
+    };
+    struct dive_span reason = status == x->response.status ? x->response.reason : dive_span("", 0);
+    int r;
+
+    scratch->n = 0;
+    r = http_write_response(scratch, status, reason, &write);
+    if (r == 0)
+        r = buffer_append(&x->client->out, scratch->p, scratch->n, SIZE_MAX / 2);
+    return r;
+}
+
+/* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't expect. */
+static int response_interim(struct exchange *x)
+{
+    int r = 0;
+
+    if (++x->interim > RESPONSE_INTERIM_MAX) {
+        exchange_drop_origin(x, false);
+        return exchange_refuse(x, 502, "http_protocol_error", "the origin sends 1xx without end");
+    }
+    if (x->request.minor > 0 && (x->response.status != 100 || x->request.expects_continue))
+        r = response_queue_head(x, x->response.status, HTTP_BODY_NONE, -1, NULL, 0, NULL);
+    http_head_clear(&x->response);
+    x->scan = (struct http_scan){0};
+    if (r != 0)
+        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    if (channel_flush(x->client) == STREAM_ERROR)
+        return exchange_client_left(x);
+    return EXCHANGE_WAIT;
+}
+
+static bool response_has_content(const struct exchange *x)
+{
+    if (dive_span_eq(x->request.method, "HEAD"))
+        return false;
+    if (x->response.status == 200)
+        return true; /* an empty one too: emptying a file is tampering like any other */
+    return x->response.framing != HTTP_BODY_NONE &&
+           !(x->response.framing == HTTP_BODY_LENGTH && x->response.content_length == 0);
+}
+
+/* The final head is parsed: everything that follows from it alone. */
+static int response_begin(struct exchange *x)
+{
+    if (x->response.status == 101 && !x->asks_upgrade) {
+        exchange_drop_origin(x, false);
+        return exchange_refuse(x, 502, "http_protocol_error",
+                               "the origin changes protocols without having been asked to");
+    }
+    body_init(&x->response_body, x->response.framing, x->response.content_length);
+    x->dive_response = (struct dive_response){
+        .status = x->response.status,
+        .has_content = response_has_content(x),
+        .fields = http_head_fields(&x->response),
+    };
+    /* An auditor's range went to the origin as it was: a part can't be judged. */
+    if (x->verifier != NULL && x->response.status == 206 && !x->take_whole &&
+        http_field_get(&x->request, "Range") != NULL &&
+        (x->report_only || x->mode == CONFIG_MODE_REPORT_ONLY)) {
+        verify_stop(x);
+        dive_verifier_free(&x->verifier);
+        x->verdict = VERDICT_NOT_COVERED;
+        x->concluded = true;
+    }
+    if (verify_response(x) != 0)
+        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    return EXCHANGE_JUDGE;
+}
+
+int response_head(struct exchange *x)
+{
+    struct channel *origin = &x->origin->channel;
+
+    for (;;) {
+        size_t consumed = 0;
+        ssize_t n;
+        int r = HTTP_NEED_MORE;
+
+        if (buffer_length(&origin->in) > 0)
+            r = http_head_parse_response(&x->response, buffer_data(&origin->in),
+                                         buffer_length(&origin->in), x->request.method,
+                                         &x->runtime->http_limits, &x->scan, &consumed);
+        if (r < 0)
+            return response_malformed(x, r);
+        if (r == HTTP_DONE) {
+            buffer_consume(&origin->in, consumed);
+            if (x->response.status >= 200 || x->response.status == 101)
+                return response_begin(x);
+            r = response_interim(x);
+            if (r != EXCHANGE_WAIT)
+                return r;
+            continue;
+        }
+        n = channel_fill(origin, x->runtime->http_limits.head + CHANNEL_READ_SIZE);
+        if (n == STREAM_WAIT) {
+            x->want_origin |= STREAM_READ;
+            return EXCHANGE_WAIT;
+        }
+        if (n <= 0)
+            return response_connection_lost(x, n == STREAM_EOF);
+    }
+}
+
+/* dive.error-bodies: strip. Content that no signature covers, from a host that signs. */
+static bool response_is_stripped(const struct exchange *x)
+{
+    return x->runtime->config->dive.error_bodies == CONFIG_ERROR_BODIES_STRIP &&
+           x->mode == CONFIG_MODE_ENFORCE && x->verifier != NULL && x->response.status >= 300 &&
+           x->response.framing != HTTP_BODY_NONE &&
+           dive_verifier_policy_state(x->verifier) != DIVE_POLICY_ABSENT &&
+           (dive_verifier_policy(x->verifier) == NULL ||
+            dive_verifier_policy_has_scopes(x->verifier));
+}
+
+/* The stage that content which isn't held goes to; its head is queued for the client here. */
+static int response_stream(struct exchange *x)
+{
+    struct dive_field cache_status = {dive_span_str("Cache-Status"),
+                                      dive_span_str("dived; fwd=bypass")};
+    int64_t length = x->response.content_length;
+
+    x->client_body = x->response.framing;
+    if (response_is_stripped(x)) {
+        exchange_drop_origin(x, false);
+        x->client_body = HTTP_BODY_LENGTH;
+        length = 0;
+    }
+    if (x->client_body == HTTP_BODY_CHUNKED && x->request.minor == 0)
+        x->client_body = HTTP_BODY_UNTIL_CLOSE;
+    else if (x->client_body == HTTP_BODY_UNTIL_CLOSE && x->request.minor > 0)
+        x->client_body = HTTP_BODY_CHUNKED;
+    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1, NULL) !=
+        0)
+        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    x->head_sent = true;
+    x->status = x->response.status;
+    x->action = ACTION_STREAMED;
+    return EXCHANGE_STREAM;
+}
+
+int response_judge(struct exchange *x)
+{
+    const struct dive_policy *policy;
+
+    if (x->response.status == 101)
+        return EXCHANGE_UPGRADE;
+    if (x->verifier == NULL || x->mode == CONFIG_MODE_REPORT_ONLY) {
+        x->report_only = true;
+        return response_stream(x);
+    }
+    switch (dive_verifier_coverage(x->verifier)) {
+    case DIVE_UNCOVERED:
+        return response_stream(x);
+    case DIVE_COVERED:
+        break;
+    case DIVE_COVERAGE_PENDING:
+    default:
+        /* Not one byte before the policy is known; the origin waits in its socket. */
+        exchange_deadline(x, x->runtime->config->dns.timeout_ms * 2 + 5000);
+        return EXCHANGE_WAIT;
+    }
+    policy = dive_verifier_policy(x->verifier);
+    x->report_only = policy != NULL && policy->report_only;
+    if (x->report_only)
+        return response_stream(x);
+    if (dive_verifier_verdict(x->verifier) == DIVE_REJECT)
+        return hold_block(x);
+    return EXCHANGE_HOLD;
+}
+
+void response_release_origin(struct exchange *x)
+{
+    bool reusable = x->response_body.complete && x->request_body.complete && !x->pumping &&
+                    x->response.keep_alive && x->response.framing != HTTP_BODY_UNTIL_CLOSE;
+
+    exchange_drop_origin(x, reusable);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * verify: gives the verifier of this exchange what it asks for (TXT records from the worker's resolver)
+ * and takes over what it decided: for the log, the trace, and the report.
+ *
+ * A lookup stays on the exchange's list until the exchange is destroyed; its query is NULL once it has
+ * been answered or cancelled.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/log.h"
+#include "exchange/private.h"
+#include "report/reporter.h"
+
+struct lookup {
+    struct exchange *x;
+    uint32_t id;
+    struct resolver_query *query;
+    TAILQ_ENTRY(lookup) link;
+};
+
+static void verify_drain(struct exchange *x);
+
+static void verify_on_answer(void *arg, const struct dive_answer *answer)
+{
+    struct lookup *lookup = arg;
+    struct exchange *x = lookup->x;
+    int r;
+
+    lookup->query = NULL;
+    if (x->closing)
+        return;
+    r = dive_verifier_answer(x->verifier, lookup->id, answer, worker_now(x->worker));
+    if (r != 0)
+        log_error("exchange", "%s: DNS answer not taken: %s", x->id, dive_strerror(r));
+    verify_drain(x);
+    exchange_run(x);
+}
+
+/* A lookup that can't even be started is an answer that never came. */
+static void verify_give_up(struct exchange *x, uint32_t id, const char *why)
+{
+    struct dive_answer none = {.security = DIVE_DNS_NO_ANSWER, .why = why};
+    int r = dive_verifier_answer(x->verifier, id, &none, worker_now(x->worker));
+
+    log_warning("exchange", "%s: DNS lookup not started: %s (%d)", x->id, why, r);
+}
+
+static void verify_drain(struct exchange *x)
+{
+    struct dive_want want;
+
+    while (dive_verifier_next_want(x->verifier, &want)) {
+        struct lookup *lookup = calloc(1, sizeof(*lookup));
+        int r;
+
+        if (lookup == NULL) {
+            verify_give_up(x, want.id, "out of memory");
+            continue;
+        }
+        lookup->x = x;
+        lookup->id = want.id;
+        TAILQ_INSERT_TAIL(&x->lookups, lookup, link);
+        r = resolver_txt(x->worker->resolver, want.name, want.fresh, verify_on_answer, lookup,
+                         &lookup->query);
+        if (r != 0)
+            verify_give_up(x, want.id, dive_strerror(r));
+    }
+}
+
+static bool verify_in_custom_scope(void *arg, const char *scope, const struct dive_request *request,
+                                   const struct dive_response *response)
+{
+    const struct exchange *x = arg;
+    const struct dive_span *type = http_field_get(&x->response, "Content-Type");
+    char path[4096], media[256];
+
+    snprintf(path, sizeof(path), "%.*s", (int)(request->path.n < 4095 ? request->path.n : 4095),
+             request->path.p);
+    if (type != NULL)
+        snprintf(media, sizeof(media), "%.*s", (int)(type->n < 255 ? type->n : 255), type->p);
+    return config_scope_match(x->runtime->config, scope, x->url.at.host, path,
+                              type != NULL ? media : NULL);
+}
+
+int verify_start(struct exchange *x)
+{
+    const struct config *config = x->runtime->config;
+    struct dive_options options = {
+        .versions = config->dive.versions,
+        .ignore_bogus = config->dive.bogus == CONFIG_FAILURE_IGNORE,
+        .ignore_no_answer = config->dive.no_answer == CONFIG_FAILURE_IGNORE,
+        .pass_other_success = config->dive.other_success == CONFIG_OTHER_SUCCESS_PASS,
+        .user_agent = x->runtime->user_agent,
+        .cache = x->worker->shared->records,
+        .custom_scope = verify_in_custom_scope,
+        .custom_scope_arg = x,
+    };
+    int r = dive_verifier_new(&x->verifier, &options);
+
+    if (r != 0)
+        return r;
+    r = dive_verifier_start(x->verifier, dive_span_str(x->url.at.host), worker_now(x->worker));
+    if (r != 0)
+        return r;
+    verify_drain(x);
+    return 0;
+}
+
+int verify_response(struct exchange *x)
+{
+    int r;
+
+    if (x->verifier == NULL)
+        return 0;
+    r = dive_verifier_response(x->verifier, &x->dive_request, &x->dive_response,
+                               worker_now(x->worker));
+    if (r == 0)
+        verify_drain(x);
+    return r;
+}
+
+int verify_end(struct exchange *x)
+{
+    struct timespec now;
+    int r;
+
+    if (x->verifier == NULL)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    x->complete_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    r = dive_verifier_end(x->verifier, worker_now(x->worker));
+    if (r == 0)
+        verify_drain(x);
+    return r;
+}
+
+static void verify_report(struct exchange *x, bool blocked)
+{
+    const struct dive_policy *policy = dive_verifier_policy(x->verifier);
+    const struct config *config = x->runtime->config;
+    char *url = NULL, *json = NULL, *subject = NULL;
+
+    if (policy == NULL || policy->report_to[0] == '\0')
+        return;
+    if (config->dive.reports == CONFIG_REPORTS_OFF) {
+        metrics_add(&metrics.reports[REPORT_OFF], 1);
+        return;
+    }
+    url = http_url_string(&x->url, false);
+    if (url == NULL ||
+        dive_verifier_report(x->verifier, url, blocked, worker_now(x->worker), &json) != 0 ||
+        asprintf(&subject, "%s %s %d", url, dive_reason_word(x->reason), blocked) < 0) {
+        log_error("report", "%s: the report could not be made", x->id);
+        goto out;
+    }
+    if (config->dive.reports == CONFIG_REPORTS_LOG) {
+        log_info("report", "%s", json);
+        metrics_add(&metrics.reports[REPORT_LOGGED], 1);
+        goto out;
+    }
+    reporter_submit(x->worker->reporter, x->runtime, policy->report_to, json, subject);
+    json = NULL;
+out:
+    free(url);
+    free(json);
+    free(subject);
+}
+
+void verify_conclude(struct exchange *x, bool blocked)
+{
+    x->concluded = true;
+    if (x->verifier == NULL) {
+        x->verdict = x->exempt ? VERDICT_EXEMPT : VERDICT_NONE;
+        return;
+    }
+    switch (dive_verifier_verdict(x->verifier)) {
+    case DIVE_ACCEPT:
+        x->verdict = VERDICT_VERIFIED;
+        break;
+    case DIVE_REJECT:
+        x->verdict = VERDICT_FAILED;
+        x->reason = dive_verifier_reason(x->verifier);
+        verify_report(x, blocked);
+        break;
+    case DIVE_NOT_COVERED:
+        x->verdict = VERDICT_NOT_COVERED;
+        break;
+    case DIVE_NOT_SUPPORTED:
+        x->verdict = VERDICT_NOT_SUPPORTED;
+        break;
+    case DIVE_UNDECIDED:
+        x->verdict = VERDICT_NONE;
+        break;
+    }
+    if (x->complete_us > 0) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        metrics_verify_duration((uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 -
+                                           x->complete_us));
+    }
+}
+
+void verify_trace(struct exchange *x)
+{
+    char *trace = NULL;
+
+    if (x->verifier == NULL || x->runtime->config->trace.entries == 0)
+        return;
+    if (dive_verifier_trace(x->verifier, &trace) == 0)
+        trace_ring_put(x->worker->shared->traces, x->id, trace);
+}
+
+void verify_stop(struct exchange *x)
+{
+    struct lookup *lookup;
+
+    while ((lookup = TAILQ_FIRST(&x->lookups)) != NULL) {
+        TAILQ_REMOVE(&x->lookups, lookup, link);
+        resolver_cancel(&lookup->query);
+        free(lookup);
+    }
+}

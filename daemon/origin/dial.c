@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * dial: the race for one connection (RFC 8305).
+ *
+ *      RESOLVING --(A first)--> DELAYING --(AAAA, or 50 ms)--> RACING --(one connects, or none
+ * left, |                                                     ^       or time is up)--> DONE
+ *          +--(AAAA first, or the only answer, or a literal)-----+
+ *
+ *      DONE -> (next loop turn) DELIVERING: the callback runs -> freed
+ *
+ * Within a family the order of the DNS answer is kept, families alternate, IPv6 begins. An address
+ * without a route fails at once and costs no delay, which is what sorting by RFC 6724 rule 1 is
+ * for.
+ */
+#include "origin/dial.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "core/log.h"
+
+#define RESOLUTION_DELAY_MS 50 /* RFC 8305 section 3 */
+#define ATTEMPT_DELAY_MS 250   /* RFC 8305 section 5 */
+#define DETAIL_SIZE 320
+#define HOST_SIZE 256
+
+enum state { RESOLVING, DELAYING, RACING, DONE, DELIVERING };
+
+enum family { V6, V4, FAMILIES };
+
+struct candidate {
+    struct sockaddr_storage address;
+    socklen_t length;
+    enum dive_security security;
+};
+
+struct attempt {
+    struct dial *dial;
+    const struct candidate *candidate;
+    struct event event;
+    int fd; /* -1: over */
+};
+
+struct dial {
+    struct loop *loop;
+    const struct guard *guard;
+    uint16_t port;
+    enum state state;
+    struct resolver_query *query[FAMILIES];
+    struct candidate candidate[FAMILIES][DIAL_ADDRESSES_MAX];
+    size_t candidates[FAMILIES]; /* known */
+    size_t tried[FAMILIES];      /* of them */
+    enum family next;
+    struct attempt attempt[DIAL_ADDRESSES_MAX];
+    size_t attempts; /* made */
+    size_t running;  /* of them */
+    struct loop_timer deadline;
+    struct loop_timer pace;
+    struct loop_node step;
+    struct dial_outcome outcome; /* the weightiest failure so far; at the end, the result */
+    char detail[DETAIL_SIZE];
+    dial_fn *cb;
+    void *arg;
+};
+
+static const struct {
+    const char *word, *error_type, *text;
+    int status;
+} results[] = {
+#define X(id, word, error_type, status, text) {word, error_type, text, status},
+    DIAL_RESULTS(X)
+#undef X
+};
+
+const char *dial_result_word(enum dial_result result)
+{
+    return result < DIAL_RESULT_COUNT ? results[result].word : "";
+}
+
+const char *dial_result_error_type(enum dial_result result)
+{
+    return result < DIAL_RESULT_COUNT ? results[result].error_type : "proxy_internal_error";
+}
+
+int dial_result_status(enum dial_result result)
+{
+    return result < DIAL_RESULT_COUNT ? results[result].status : 500;
+}
+
+const char *dial_result_text(enum dial_result result)
+{
+    return result < DIAL_RESULT_COUNT ? results[result].text : "";
+}
+
+/* When several things went wrong, the one that says most is reported. What happened to a connection
+ * weighs more than what happened in DNS for the other family. */
+static int weight(enum dial_result result)
+{
+    static const enum dial_result order[] = {
+        DIAL_NO_ADDRESSES, DIAL_DNS_FAILED, DIAL_DNS_TIMEOUT, DIAL_DNS_BOGUS,    DIAL_UNREACHABLE,
+        DIAL_TIMEOUT,      DIAL_REFUSED,    DIAL_GUARDED,     DIAL_FD_EXHAUSTED, DIAL_INTERNAL,
+    };
+
+    for (int i = 0; i < (int)(sizeof order / sizeof order[0]); i++) {
+        if (order[i] == result)
+            return i + 1;
+    }
+    return 0;
+}
+
+static void print_address(const struct sockaddr_storage *address, char out[INET6_ADDRSTRLEN])
+{
+    const void *bytes = address->ss_family == AF_INET
+                            ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
+                            : (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr;
+
+    if (!inet_ntop(address->ss_family, bytes, out, INET6_ADDRSTRLEN))
+        snprintf(out, INET6_ADDRSTRLEN, "?");
+}
+
+static void step_later(struct dial *dial);
+
+/* ---- failures ---- */
+
+/* True: this failure is the one to report, and its detail is to be written. */
+static bool note(struct dial *dial, enum dial_result result)
+{
+    if (dial->outcome.result != DIAL_OK && weight(result) <= weight(dial->outcome.result))
+        return false;
+    dial->outcome = (struct dial_outcome){.result = result, .fd = -1};
+    snprintf(dial->detail, sizeof dial->detail, "%s", dial_result_text(result));
+    return true;
+}
+
+static void note_address(struct dial *dial, const struct candidate *candidate,
+                         enum dial_result result, enum guard_reason guard, const char *why)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (!note(dial, result))
+        return;
+    dial->outcome.peer = candidate->address;
+    dial->outcome.peer_length = candidate->length;
+    dial->outcome.security = candidate->security;
+    dial->outcome.guard = guard;
+    print_address(&candidate->address, text);
+    snprintf(dial->detail, sizeof dial->detail, "%s %s", text, why);
+}
+
+static enum dial_result result_of(int error, int family)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN: /* connect(2): no port left, for some kernels */
+        return DIAL_FD_EXHAUSTED;
+    case EADDRNOTAVAIL: /* no local port; for IPv6 much more likely no local address */
+        return family == AF_INET ? DIAL_FD_EXHAUSTED : DIAL_UNREACHABLE;
+    case ECONNREFUSED:
+    case ECONNRESET:
+        return DIAL_REFUSED;
+    case ETIMEDOUT:
+        return DIAL_TIMEOUT;
+    default: /* no route, an ICMP error, a firewall's EPERM */
+        return DIAL_UNREACHABLE;
+    }
+}
+
+static void note_errno(struct dial *dial, const struct candidate *candidate, int error)
+{
+    char why[128];
+
+    snprintf(why, sizeof why, "could not be connected to: %s", strerror(error));
+    note_address(dial, candidate, result_of(error, candidate->address.ss_family), GUARD_ALLOWED,
+                 why);
+}
+
+/* ---- ending ---- */
+
+static void close_attempt(struct attempt *attempt, bool keep_fd)
+{
+    if (attempt->fd < 0)
+        return;
+    event_del(&attempt->event);
+    if (!keep_fd)
+        close(attempt->fd);
+    attempt->fd = -1;
+    attempt->dial->running--;
+}
+
+static void halt(struct dial *dial)
+{
+    loop_timer_stop(&dial->deadline);
+    loop_timer_stop(&dial->pace);
+    for (int f = 0; f < FAMILIES; f++)
+        resolver_cancel(&dial->query[f]);
+    for (size_t i = 0; i < dial->attempts; i++)
+        close_attempt(&dial->attempt[i], false);
+    assert(dial->running == 0);
+}
+
+static void finish(struct dial *dial)
+{
+    halt(dial);
+    dial->state = DONE;
+    step_later(dial);
+}
+
+static void win(struct dial *dial, struct attempt *attempt)
+{
+    const struct candidate *candidate = attempt->candidate;
+    int fd = attempt->fd;
+
+    close_attempt(attempt, true);
+    dial->outcome = (struct dial_outcome){.result = DIAL_OK,
+                                          .fd = fd,
+                                          .peer = candidate->address,
+                                          .peer_length = candidate->length,
+                                          .security = candidate->security};
+    snprintf(dial->detail, sizeof dial->detail, "%s", dial_result_text(DIAL_OK));
+    finish(dial);
+}
+
+/* ---- racing ---- */
+
+static const struct candidate *next_candidate(struct dial *dial)
+{
+    enum family f = dial->next;
+
+    if (dial->attempts == DIAL_ADDRESSES_MAX)
+        return NULL;
+    if (dial->tried[f] == dial->candidates[f])
+        f = f == V6 ? V4 : V6;
+    if (dial->tried[f] == dial->candidates[f])
+        return NULL;
+    dial->next = f == V6 ? V4 : V6;
+    return &dial->candidate[f][dial->tried[f]++];
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* 1: under way. 0: it failed at once (noted). -1: it is connected already, and has won. */
+static int attempt_start(struct dial *dial, const struct candidate *candidate)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&candidate->address;
+    struct attempt *attempt = &dial->attempt[dial->attempts];
+    enum guard_reason guard = guard_check(dial->guard, address);
+    int on = 1, fd, r;
+
+    if (guard != GUARD_ALLOWED) {
+        note_address(dial, candidate, DIAL_GUARDED, guard, guard_reason_text(guard));
+        return 0;
+    }
+    fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0) {
+        note_errno(dial, candidate, errno);
+        return 0;
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+        log_debug("origin", "TCP_NODELAY: %s", strerror(errno)); /* slower, not wrong */
+    r = connect(fd, address, candidate->length);
+    if (r != 0 && errno != EINPROGRESS) {
+        note_errno(dial, candidate, errno);
+        close(fd);
+        return 0;
+    }
+    dial->attempts++;
+    *attempt = (struct attempt){.dial = dial, .candidate = candidate, .fd = fd};
+    event_assign(&attempt->event, dial->loop->base, fd, EV_WRITE, on_writable, attempt);
+    dial->running++;
+    if (r == 0) {
+        win(dial, attempt);
+        return -1;
+    }
+    if (event_add(&attempt->event, NULL) != 0) {
+        close_attempt(attempt, false);
+        note_address(dial, candidate, DIAL_INTERNAL, GUARD_ALLOWED, "could not be waited for");
+        return 0;
+    }
+    return 1;
+}
+
+/* Starts the next attempt, and when there is nothing left to wait for, ends the dial. */
+static void race(struct dial *dial)
+{
+    const struct candidate *candidate;
+
+    dial->state = RACING;
+    while ((candidate = next_candidate(dial))) {
+        int r = attempt_start(dial, candidate);
+
+        if (r < 0)
+            return;
+        if (r > 0) {
+            loop_timer_set(&dial->pace, ATTEMPT_DELAY_MS);
+            return;
+        }
+    }
+    loop_timer_stop(&dial->pace);
+    if (dial->running > 0 || dial->query[V4] || dial->query[V6])
+        return;
+    if (dial->outcome.result == DIAL_OK)
+        note(dial, DIAL_INTERNAL); /* cannot be: nothing failed and nothing is left */
+    finish(dial);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct attempt *attempt = arg;
+    struct dial *dial = attempt->dial;
+    int error = 0;
+    socklen_t n = sizeof error;
+
+    if (dial->state != RACING)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0)
+        error = errno;
+    if (error == 0) {
+        win(dial, attempt);
+        return;
+    }
+    close_attempt(attempt, false);
+    note_errno(dial, attempt->candidate, error);
+    race(dial); /* RFC 8305 section 5: a failure starts the next attempt at once */
+}
+
+static void on_pace(void *arg)
+{
+    struct dial *dial = arg;
+
+    if (dial->state == DELAYING || dial->state == RACING)
+        race(dial);
+}
+
+static void on_deadline(void *arg)
+{
+    struct dial *dial = arg;
+
+    if (dial->running > 0) {
+        for (size_t i = 0; i < dial->attempts; i++) {
+            if (dial->attempt[i].fd >= 0)
+                note_address(dial, dial->attempt[i].candidate, DIAL_TIMEOUT, GUARD_ALLOWED,
+                             "did not answer in time");
+        }
+    } else if (dial->outcome.result == DIAL_OK || dial->query[V4] || dial->query[V6]) {
+        note(dial, DIAL_DNS_TIMEOUT);
+    }
+    finish(dial);
+}
+
+/* ---- addresses ---- */
+
+static void add_candidate(struct dial *dial, int family, const uint8_t *bytes,
+                          enum dive_security security)
+{
+    enum family f = family == AF_INET ? V4 : V6;
+    struct candidate *candidate = &dial->candidate[f][dial->candidates[f]];
+
+    if (dial->candidates[f] == DIAL_ADDRESSES_MAX)
+        return;
+    memset(candidate, 0, sizeof *candidate);
+    candidate->security = security;
+    if (family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)&candidate->address;
+
+        in->sin_family = AF_INET;
+        in->sin_port = htons(dial->port);
+        memcpy(&in->sin_addr, bytes, 4);
+        candidate->length = sizeof *in;
+    } else {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&candidate->address;
+
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(dial->port);
+        memcpy(&in6->sin6_addr, bytes, 16);
+        candidate->length = sizeof *in6;
+    }
+    dial->candidates[f]++;
+}
+
+static void note_dns(struct dial *dial, const struct resolver_addresses *answer)
+{
+    enum dial_result result = answer->security == DIVE_DNS_BOGUS       ? DIAL_DNS_BOGUS
+                              : answer->timeout                        ? DIAL_DNS_TIMEOUT
+                              : answer->security == DIVE_DNS_NO_ANSWER ? DIAL_DNS_FAILED
+                                                                       : DIAL_NO_ADDRESSES;
+
+    if (!note(dial, result))
+        return;
+    dial->outcome.rcode = answer->rcode;
+    dial->outcome.security = answer->security;
+    if (answer->why)
+        snprintf(dial->detail, sizeof dial->detail, "%s: %s", dial_result_text(result),
+                 answer->why);
+}
+
+static void on_addresses(void *arg, const struct resolver_addresses *answer)
+{
+    struct dial *dial = arg;
+    enum family f = answer->family == AF_INET ? V4 : V6;
+    bool other_pending = dial->query[f == V4 ? V6 : V4] != NULL;
+
+    dial->query[f] = NULL;
+    for (size_t i = 0; i < answer->n; i++)
+        add_candidate(dial, answer->family, answer->address[i], answer->security);
+    if (answer->n == 0)
+        note_dns(dial, answer);
+    if (dial->state == RACING && dial->running > 0 && loop_timer_is_set(&dial->pace))
+        return; /* they take their turn */
+    if (dial->state == RESOLVING && other_pending && answer->n == 0)
+        return;
+    if (dial->state == RESOLVING && other_pending && f == V4) {
+        dial->state = DELAYING;
+        loop_timer_set(&dial->pace, RESOLUTION_DELAY_MS);
+        return;
+    }
+    race(dial);
+}
+
+/* ---- starting ---- */
+
+static void on_step(struct loop_node *node)
+{
+    struct dial *dial = (void *)((char *)node - offsetof(struct dial, step));
+
+    if (dial->state != DONE) {
+        race(dial);
+        return;
+    }
+    dial->state = DELIVERING;
+    dial->outcome.detail = dial->detail;
+    dial->cb(dial->arg, &dial->outcome);
+    free(dial);
+}
+
+static void step_later(struct dial *dial)
+{
+    loop_later(dial->loop, &dial->step, on_step);
+}
+
+void dial_cancel(struct dial **dial)
+{
+    struct dial *d = *dial;
+
+    *dial = NULL;
+    if (!d || d->state == DELIVERING)
+        return;
+    halt(d);
+    loop_cancel(d->loop, &d->step);
+    if (d->state == DONE && d->outcome.result == DIAL_OK)
+        close(d->outcome.fd);
+    free(d); /* no callback of ours calls out: it can't be on the stack */
+}
+
+static struct dial *dial_new(struct loop *loop, const struct guard *guard, int64_t timeout_ms,
+                             dial_fn *cb, void *arg)
+{
+    struct dial *dial = calloc(1, sizeof *dial);
+
+    if (!dial)
+        return NULL;
+    dial->loop = loop;
+    dial->guard = guard;
+    dial->cb = cb;
+    dial->arg = arg;
+    dial->outcome.fd = -1;
+    loop_timer_init(&dial->deadline, loop, on_deadline, dial);
+    loop_timer_init(&dial->pace, loop, on_pace, dial);
+    loop_timer_set(&dial->deadline, timeout_ms);
+    return dial;
+}
+
+/* Is the last label a number? Then the host is an IPv4 address in some notation, and no DNS name.
+ */
+static bool ends_in_number(const char *host)
+{
+    size_t n = strlen(host);
+    size_t from;
+
+    if (n > 0 && host[n - 1] == '.')
+        n--;
+    for (from = n; from > 0 && host[from - 1] != '.';)
+        from--;
+    if (n - from >= 2 && strncasecmp(host + from, "0x", 2) == 0) {
+        for (from += 2; from < n && isxdigit((unsigned char)host[from]);)
+            from++;
+        return from == n;
+    }
+    if (from == n)
+        return false;
+    while (from < n && isdigit((unsigned char)host[from]))
+        from++;
+    return from == n;
+}
+
+/* 1: a literal. 0: a name. DIVE_E_SYNTAX: neither. */
+static int parse_literal(const char *host, int *family, uint8_t bytes[16])
+{
+    char copy[HOST_SIZE];
+    size_t n = strlen(host);
+
+    if (n == 0 || n >= sizeof copy)
+        return DIVE_E_SYNTAX;
+    if (inet_pton(AF_INET, host, bytes) == 1) {
+        *family = AF_INET;
+        return 1;
+    }
+    if (host[0] == '[') {
+        if (n < 3 || host[n - 1] != ']')
+            return DIVE_E_SYNTAX;
+        memcpy(copy, host + 1, n - 2);
+        copy[n - 2] = '\0';
+        host = copy;
+        if (!strchr(host, ':'))
+            return DIVE_E_SYNTAX;
+    }
+    if (strchr(host, ':')) {
+        *family = AF_INET6;
+        return inet_pton(AF_INET6, host, bytes) == 1 ? 1 : DIVE_E_SYNTAX;
+    }
+    return ends_in_number(host) ? DIVE_E_SYNTAX : 0;
+}
+
+static int start_names(struct dial *dial, struct resolver *resolver, const char *host)
+{
+    static const int families[FAMILIES] = {[V6] = AF_INET6, [V4] = AF_INET};
+    int r = DIVE_E_INTERNAL;
+
+    for (int f = 0; f < FAMILIES; f++) {
+        r = resolver_addresses(resolver, host, families[f], on_addresses, dial, &dial->query[f]);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+int dial_start(struct loop *loop, struct resolver *resolver, const struct guard *guard,
+               const char *host, unsigned port, int64_t timeout_ms, dial_fn *cb, void *arg,
+               struct dial **dial)
+{
+    struct dial *d;
+    uint8_t bytes[16];
+    int family = AF_UNSPEC, r;
+
+    *dial = NULL;
+    if (port < 1 || port > 65535)
+        return DIVE_E_SYNTAX;
+    r = parse_literal(host, &family, bytes);
+    if (r < 0)
+        return r;
+    if (r == 0 && !resolver)
+        return DIVE_E_STATE;
+    d = dial_new(loop, guard, timeout_ms, cb, arg);
+    if (!d)
+        return DIVE_E_NOMEM;
+    d->port = (uint16_t)port;
+    if (r == 1) {
+        add_candidate(d, family, bytes, DIVE_DNS_NO_ANSWER);
+        step_later(d);
+        r = 0;
+    } else {
+        r = start_names(d, resolver, host);
+    }
+    if (r) {
+        dial_cancel(&d);
+        return r;
+    }
+    *dial = d;
+    return 0;
+}
+
+int dial_start_address(struct loop *loop, const struct guard *guard, const struct sockaddr *address,
+                       socklen_t length, int64_t timeout_ms, dial_fn *cb, void *arg,
+                       struct dial **dial)
+{
+    struct dial *d;
+
+    *dial = NULL;
+    if ((address->sa_family != AF_INET || length < sizeof(struct sockaddr_in)) &&
+        (address->sa_family != AF_INET6 || length < sizeof(struct sockaddr_in6)))
+        return DIVE_E_SYNTAX;
+    if (length > sizeof d->candidate[0][0].address)
+        return DIVE_E_SYNTAX;
+    d = dial_new(loop, guard, timeout_ms, cb, arg);
+    if (!d)
+        return DIVE_E_NOMEM;
+    memcpy(&d->candidate[V4][0].address, address, length);
+    d->candidate[V4][0].length = length;
+    d->candidates[V4] = 1;
+    step_later(d);
+    *dial = d;
+    return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * pool: a worker's connections to origins: dialled, TLS verified, used by one exchange at a time, kept
+ * for the next one.
+ *
+ *      origin_open --> DIALING --> HANDSHAKE --> READY (an exchange has it) <--> IDLE --> CLOSED
+ *      origin_adopt ------------------^   |                      |
+ *      origin_note_failure --> FAILED <---+                      +--> CLOSED
+ *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
+ *
+ * A connection belongs to scheme, host, port and route; its certificate was verified for that host. One that
+ * is being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it, or the
+ * reason why there is none.
+ */
+#ifndef DIVED_ORIGIN_POOL_H
+#define DIVED_ORIGIN_POOL_H
+
+#include <sys/queue.h>
+
+#include "core/channel.h"
+#include "origin/dial.h"
+#include "worker/runtime.h"
+
+#define ORIGIN_HOST_SIZE 256
+#define ORIGIN_FAILURE_MS 2000
+
+struct origin_target {
+    bool tls;
+    const char *host; /* normal form; IP literals without brackets */
+    uint16_t port;
+    /* What is connected to, where a client chose another way to the host (CONNECT to an address, SNI
+     * with the name); NULL: the host. */
+    const char *route;
+};
+
+/* Why no connection could be had: what a 502 or 504 says (RFC 9209 section 2.3). */
+struct origin_failure {
+    int status;
+    const char *error_type; /* static */
+    char details[400];      /* printable ASCII */
+};
+
+struct origin_pool;
+struct origin_connection;
+
+/* Either `connection` is ready (and the callback's), or it is NULL and `failure` (valid during the call)
+ * says why. */
+typedef void origin_ready_fn(void *arg, struct origin_connection *connection,
+                             const struct origin_failure *failure);
+
+#define ORIGIN_STATES(X)         \
+    X(DIALING, "dialing")        \
+    X(HANDSHAKE, "handshake")    \
+    X(READY, "ready")            \
+    X(IDLE, "idle")              \
+    X(FAILED, "failed")          \
+    X(CLOSED, "closed")
+
+enum origin_state {
+#define X(id, word) ORIGIN_##id,
+    ORIGIN_STATES(X)
+#undef X
+};
+
+/* While READY, the stream's callback and both queues are its user's. */
+struct origin_connection {
+    struct channel channel;
+    enum origin_state state;
+    bool reused; /* an exchange has used it before: it may turn out to be closed already */
+    bool tls;
+    char host[ORIGIN_HOST_SIZE];
+    char route[ORIGIN_HOST_SIZE];
+    uint16_t port;
+    struct sockaddr_storage peer;
+
+    /* private to pool.c */
+    struct origin_pool *pool;
+    struct runtime *runtime;
+    struct dial *dial;
+    struct loop_timer timer;
+    struct loop_node node;
+    origin_ready_fn *ready;
+    void *arg;
+    struct origin_failure failure; /* FAILED: why */
+    uint32_t hash;
+    TAILQ_ENTRY(origin_connection) link;
+};
+
+int origin_pool_new(struct origin_pool **out, struct loop *loop) DIVE_MUST_USE;
+/* Closes what idles or is being made; no READY connection may be left (asserted). */
+void origin_pool_free(struct origin_pool **pool);
+/* Closes what idles: after a reload. */
+void origin_pool_flush(struct origin_pool *pool);
+
+/* 1: *out is READY. 0: `ready` will be called, not before this call has returned; until then *out is
+ * for origin_cancel(). Negative: a DIVE_E*, nothing was started. `fresh`: no connection that was used
+ * before. */
+int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
+                const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
+                struct origin_connection **out) DIVE_MUST_USE;
+/* Stops waiting; `ready` isn't called. *connection becomes NULL. */
+void origin_cancel(struct origin_connection **connection);
+
+/* Takes over `fd`, connected to `target`, and starts TLS on it if the target says so, so that it is
+ * ready when the first exchange asks. A failure is kept for that one, for ORIGIN_FAILURE_MS. */
+void origin_adopt(struct origin_pool *pool, struct runtime *runtime,
+                  const struct origin_target *target, int fd, const struct sockaddr_storage *peer);
+
+/* The same when no connection could be made: the first exchange is told without dialling again. */
+void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
+                         const struct origin_target *target, const struct origin_failure *failure);
+
+/* Is there a connection for `target` that could be used at once? */
+bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target);
+
+/* The exchange is done with it. `reusable`: the last response was read to its end and both sides let
+ * the connection persist. NULLs *connection. */
+void origin_release(struct origin_connection **connection, bool reusable);
+
+#endif

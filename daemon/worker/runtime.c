@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * runtime: see runtime.h.
+ */
+#include "worker/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tls/accept.h"
+#include "tls/connect.h"
+
+#define MS_PER_HOUR (3600 * 1000)
+
+static int runtime_make_guard(struct runtime *runtime)
+{
+    const struct config *config = runtime->config;
+    size_t n_allow = config->origins.allow_networks.n, n_listen = config->listeners.n;
+    struct guard_network *allow = calloc(n_allow + 1, sizeof(*allow));
+    struct sockaddr_storage *listen = calloc(n_listen + 1, sizeof(*listen));
+    int r = DIVE_E_NOMEM;
+
+    if (allow == NULL || listen == NULL)
+        goto out;
+    for (size_t i = 0; i < n_allow; i++) {
+        const struct config_network *network = &config->origins.allow_networks.v[i];
+
+        allow[i].family = network->family;
+        allow[i].prefix = (uint8_t)network->prefix;
+        memcpy(allow[i].address, network->bytes, sizeof(allow[i].address));
+    }
+    for (size_t i = 0; i < n_listen; i++)
+        listen[i] = config->listeners.v[i].address.addr;
+    if (config->admin.http.len > 0)
+        listen[n_listen++] = config->admin.http.addr;
+    r = guard_new(&runtime->guard, allow, n_allow, listen, n_listen);
+out:
+    free(allow);
+    free(listen);
+    return r;
+}
+
+static int runtime_make_resolver_config(struct runtime *runtime)
+{
+    const struct config *config = runtime->config;
+
+    runtime->forward = calloc(config->dns.forward.n + 1, sizeof(*runtime->forward));
+    runtime->stubs = calloc(config->dns.stub.n + 1, sizeof(*runtime->stubs));
+    runtime->options = calloc(config->dns.unbound.n + 1, sizeof(*runtime->options));
+    if (runtime->forward == NULL || runtime->stubs == NULL || runtime->options == NULL)
+        return DIVE_E_NOMEM;
+    for (size_t i = 0; i < config->dns.forward.n; i++)
+        runtime->forward[i] = config->dns.forward.v[i].text;
+    for (size_t i = 0; i < config->dns.stub.n; i++)
+        runtime->stubs[i] =
+            (struct resolver_stub){config->dns.stub.v[i].zone, config->dns.stub.v[i].address};
+    for (size_t i = 0; i < config->dns.unbound.n; i++)
+        runtime->options[i] =
+            (struct resolver_option){config->dns.unbound.v[i].name, config->dns.unbound.v[i].value};
+    runtime->resolver_config = (struct resolver_config){
+        .trust_anchor_file = config->dns.trust_anchor_file,
+        .trust_anchor_auto = config->dns.trust_anchor_auto,
+        .forward = runtime->forward,
+        .forward_count = config->dns.forward.n,
+        .forward_tls = config->dns.forward_tls,
+        .stub = runtime->stubs,
+        .stub_count = config->dns.stub.n,
+        .option = runtime->options,
+        .option_count = config->dns.unbound.n,
+        .timeout_ms = config->dns.timeout_ms,
+    };
+    return 0;
+}
+
+/* The CA, what it mints, and the server side of TLS. */
+static int runtime_make_interception(struct runtime *runtime, bool check_only, char *why,
+                                     size_t why_size)
+{
+    const struct config *config = runtime->config;
+    unsigned hours = (unsigned)(config->interception.certificate_lifetime_ms / MS_PER_HOUR);
+    struct tls_ca *ca = NULL;
+    int r;
+
+    if (!config->interception.enabled)
+        return 0;
+    if (check_only) {
+        r = tls_ca_load(&ca, config->interception.ca_certificate, config->interception.ca_key,
+                        time(NULL), why, why_size);
+        if (r == DIVE_E_NOT_FOUND && access(config->interception.ca_certificate, F_OK) != 0 &&
+            access(config->interception.ca_key, F_OK) != 0)
+            return 0; /* it would be made at the first start */
+    } else {
+        r = tls_ca_load_or_create(&ca, config->interception.ca_certificate,
+                                  config->interception.ca_key, time(NULL), why, why_size);
+    }
+    if (r != 0)
+        return r;
+    r = certificate_cache_new(&runtime->certificates, ca, hours > 0 ? hours : 1,
+                              config->interception.certificate_cache);
+    tls_ca_free(&ca);
+    if (r != 0) {
+        snprintf(why, why_size, "interception: %s", dive_strerror(r));
+        return r;
+    }
+    return tls_accept_context_new(&runtime->accept_context, runtime->certificates, why, why_size);
+}
+
+int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+                size_t why_size)
+{
+    struct runtime *runtime = calloc(1, sizeof(*runtime));
+    int r = DIVE_E_NOMEM;
+
+    *out = NULL;
+    snprintf(why, why_size, "out of memory");
+    if (runtime == NULL) {
+        config_unref(&config);
+        return DIVE_E_NOMEM;
+    }
+    runtime->references = 1;
+    runtime->config = config;
+    runtime->http_limits = (struct http_limits){
+        .head = (size_t)config->limits.head_size,
+        .target = (size_t)config->limits.url_length,
+        .fields = config->limits.header_count,
+    };
+    runtime->hold_limits = (struct hold_limits){
+        .memory = (size_t)config->hold.memory,
+        .max_size = (uint64_t)config->hold.max_size,
+        .directory = config->hold.directory,
+    };
+    snprintf(runtime->user_agent, sizeof(runtime->user_agent), "%s",
+             config->dive.user_agent != NULL ? config->dive.user_agent : "dived/" DIVED_VERSION);
+    if ((r = runtime_make_guard(runtime)) != 0 || (r = runtime_make_resolver_config(runtime)) != 0)
+        goto out;
+    r = tls_connect_context_new(&runtime->connect_context, config->origins.ca_file, why, why_size);
+    if (r != 0)
+        goto out;
+    r = runtime_make_interception(runtime, check_only, why, why_size);
+    if (r != 0)
+        goto out;
+    if (!check_only && !hold_check_directory(config->hold.directory, why, why_size)) {
+        r = DIVE_E_STATE;
+        goto out;
+    }
+    *out = runtime;
+    runtime = NULL;
+    why[0] = '\0';
+out:
+    runtime_unref(&runtime);
+    return r;
+}
+
+struct runtime *runtime_ref(struct runtime *runtime)
+{
+    atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
+    return runtime;
+}
+
+void runtime_unref(struct runtime **runtime)
+{
+    struct runtime *r = *runtime;
+
+    *runtime = NULL;
+    if (r == NULL || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) > 1)
+        return;
+    SSL_CTX_free(r->accept_context);
+    SSL_CTX_free(r->connect_context);
+    certificate_cache_free(&r->certificates);
+    guard_free(&r->guard);
+    free(r->forward);
+    free(r->stubs);
+    free(r->options);
+    config_unref(&r->config);
+    free(r);
+}

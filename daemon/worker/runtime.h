@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * runtime: one configuration and all that is made from it and shared by the workers: guard, TLS
+ * contexts, interception CA. Immutable; a reload makes another one. Connections and exchanges hold a
+ * reference to the one that they began with.
+ */
+#ifndef DIVED_WORKER_RUNTIME_H
+#define DIVED_WORKER_RUNTIME_H
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "dns/resolver.h"
+#include "hold/hold.h"
+#include "http/head.h"
+#include "origin/guard.h"
+#include "tls/certificate_cache.h"
+
+struct runtime {
+    _Atomic unsigned references;
+    struct config *config;
+    struct guard *guard;
+    SSL_CTX *connect_context; /* towards origins */
+    SSL_CTX *accept_context;  /* towards clients; NULL when interception is off */
+    struct certificate_cache *certificates; /* NULL when interception is off */
+    struct http_limits http_limits;
+    struct hold_limits hold_limits;
+    struct resolver_config resolver_config; /* points into `config` and the arrays below */
+    const char **forward;
+    struct resolver_stub *stubs;
+    struct resolver_option *options;
+    char user_agent[256]; /* in reports */
+};
+
+/* Takes over `config`'s reference, on failure too. `check_only`: nothing is made on disk. `why` gets one
+ * sentence on failure. 0 or a negative DIVE_E*. */
+int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+                size_t why_size) DIVE_MUST_USE;
+struct runtime *runtime_ref(struct runtime *runtime);
+/* Thread-safe; NULLs *runtime. */
+void runtime_unref(struct runtime **runtime);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * shared: see shared.h.
+ */
+#include "worker/shared.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+
+static void shared_lock_records(void *arg)
+{
+    pthread_mutex_lock(arg);
+}
+
+static void shared_unlock_records(void *arg)
+{
+    pthread_mutex_unlock(arg);
+}
+
+int shared_init(struct shared *shared, const struct config *config)
+{
+    struct dive_lock lock = {shared_lock_records, shared_unlock_records, &shared->records_lock};
+    int r = DIVE_E_INTERNAL;
+
+    *shared = (struct shared){0};
+    pthread_mutex_init(&shared->records_lock, NULL);
+    hold_account_init(&shared->hold, (uint64_t)config->hold.max_total);
+    if (RAND_bytes((unsigned char *)&shared->exchange_prefix, sizeof(shared->exchange_prefix)) != 1)
+        return DIVE_E_INTERNAL;
+    if ((r = dive_record_cache_new(&shared->records, RECORD_CACHE_ENTRIES, &lock)) != 0 ||
+        (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
+        (r = report_limiter_new(&shared->report_limiter)) != 0)
+        shared_destroy(shared);
+    return r;
+}
+
+void shared_destroy(struct shared *shared)
+{
+    dive_record_cache_free(&shared->records);
+    trace_ring_free(&shared->traces);
+    report_limiter_free(&shared->report_limiter);
+    pthread_mutex_destroy(&shared->records_lock);
+}
+
+void shared_exchange_id(struct shared *shared, char out[EXCHANGE_ID_SIZE])
+{
+    uint64_t n = atomic_fetch_add_explicit(&shared->next_exchange, 1, memory_order_relaxed);
+
+    snprintf(out, EXCHANGE_ID_SIZE, "%08x%016llx", shared->exchange_prefix, (unsigned long long)n);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * shared: what all workers of the process share, whatever the configuration: the record cache, the
+ * account of held bytes, the ring of traces, the process's name for exchanges.
+ */
+#ifndef DIVED_WORKER_SHARED_H
+#define DIVED_WORKER_SHARED_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "hold/hold.h"
+#include "lib/record_cache.h"
+#include "report/limiter.h"
+#include "worker/trace_ring.h"
+
+#define RECORD_CACHE_ENTRIES 65536
+
+struct shared {
+    struct dive_record_cache *records;
+    pthread_mutex_t records_lock;
+    struct hold_account hold;
+    struct trace_ring *traces;
+    struct report_limiter *report_limiter;
+    _Atomic uint64_t next_exchange;
+    uint32_t exchange_prefix; /* random: exchange ids of two runs differ */
+    _Atomic int connections;
+    _Atomic bool draining;
+};
+
+/* 0 or a negative DIVE_E*. */
+int shared_init(struct shared *shared, const struct config *config) DIVE_MUST_USE;
+void shared_destroy(struct shared *shared);
+
+#define EXCHANGE_ID_SIZE 25
+/* A name for an exchange, unique across restarts: 24 hex digits. */
+void shared_exchange_id(struct shared *shared, char out[EXCHANGE_ID_SIZE]);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * worker: see worker.h.
+ */
+#include "worker/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "client/connection.h"
+#include "client/listener.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "exchange/private.h"
+#include "origin/pool.h"
+#include "report/reporter.h"
+
+#define WORKER_HEAD_MAX (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
+#define HOUSEKEEPING_MS 1000
+#define DRAIN_TICK_MS 50
+
+int64_t worker_now(const struct worker *worker)
+{
+    return loop_unix_time(&worker->loop);
+}
+
+/* Adds what the resolver has counted since the last time. */
+static void worker_count_dns(struct worker *worker)
+{
+    const struct resolver_counters *counters = resolver_counters(worker->resolver);
+
+    for (int type = 0; type < RESOLVER_TYPE_COUNT; type++) {
+        for (int security = 0; security <= DIVE_DNS_SECURE; security++) {
+            uint64_t *told = &worker->dns_told[type][security];
+
+            metrics_add(&metrics.dns[type][security], counters->answers[type][security] - *told);
+            *told = counters->answers[type][security];
+        }
+    }
+}
+
+/* ---- drain ---- */
+
+static bool worker_is_idle(const struct worker *worker)
+{
+    return TAILQ_EMPTY(&worker->clients) && TAILQ_EMPTY(&worker->exchanges) &&
+           reporter_pending(worker->reporter) == 0;
+}
+
+static void worker_drain_step(struct worker *worker)
+{
+    bool late = loop_now_ms(&worker->loop) >= worker->drain_until_ms;
+    struct client_connection *c, *next;
+
+    for (c = TAILQ_FIRST(&worker->clients); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (!client_connection_drain(c) && late)
+            client_connection_close(c, "timeouts.drain has passed");
+    }
+    if (late || worker_is_idle(worker))
+        loop_stop(&worker->loop);
+}
+
+static void worker_housekeeping(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker_count_dns(worker);
+    if (worker->draining)
+        worker_drain_step(worker);
+    loop_timer_set(&worker->housekeeping, worker->draining ? DRAIN_TICK_MS : HOUSEKEEPING_MS);
+}
+
+static void worker_begin_drain(struct worker *worker)
+{
+    struct listener *listener;
+
+    if (worker->draining)
+        return;
+    worker->draining = true;
+    worker->drain_until_ms =
+        loop_now_ms(&worker->loop) + worker->runtime->config->timeouts.drain_ms;
+    while ((listener = TAILQ_FIRST(&worker->listeners)) != NULL)
+        listener_close(listener);
+    loop_timer_stop(&worker->housekeeping);
+    loop_timer_set(&worker->housekeeping, 1);
+}
+
+/* ---- reload ---- */
+
+static struct listener *worker_find_listener(struct worker *worker,
+                                             const struct config_address *address)
+{
+    struct listener *listener;
+
+    TAILQ_FOREACH(listener, &worker->listeners, link)
+    {
+        if (listener->address_length == address->len &&
+            memcmp(&listener->address, &address->addr, address->len) == 0)
+            return listener;
+    }
+    return NULL;
+}
+
+/* Opens the sockets that are new, closes what the configuration doesn't have any more. */
+static void worker_set_listeners(struct worker *worker, const int *sockets, size_t count)
+{
+    const struct config *config = worker->runtime->config;
+    struct listener *listener, *next;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct config_address *address = &config->listeners.v[i].address;
+
+        listener = worker_find_listener(worker, address);
+        if (listener != NULL)
+            listener->index = (unsigned)i;
+        else if (sockets[i] >= 0 && listener_open(worker, (unsigned)i, address, sockets[i]) != 0)
+            log_error("worker", "%s: out of memory, not listening", address->text);
+    }
+    for (listener = TAILQ_FIRST(&worker->listeners); listener != NULL; listener = next) {
+        bool wanted = false;
+
+        next = TAILQ_NEXT(listener, link);
+        for (size_t i = 0; i < config->listeners.n && !wanted; i++)
+            wanted = worker_find_listener(worker, &config->listeners.v[i].address) == listener;
+        if (!wanted)
+            listener_close(listener);
+    }
+}
+
+static void worker_switch_runtime(struct worker *worker, struct runtime *runtime,
+                                  const int *sockets, size_t count)
+{
+    char why[256];
+
+    if (resolver_reconfigure(worker->resolver, &runtime->resolver_config, why, sizeof(why)) != 0)
+        log_error("worker", "the new dns configuration could not be used, the old one stays: %s",
+                  why);
+    runtime_unref(&worker->runtime);
+    worker->runtime = runtime;
+    origin_pool_flush(worker->origins); /* verified against the old CA bundle */
+    worker_set_listeners(worker, sockets, count);
+}
+
+/* ---- the mailbox ---- */
+
+static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    struct runtime *runtime;
+    uint64_t count;
+    int *sockets;
+    size_t n;
+    bool drain;
+
+    (void)!read(fd, &count, sizeof(count));
+    pthread_mutex_lock(&worker->mailbox_lock);
+    runtime = worker->mailbox_runtime;
+    sockets = worker->mailbox_listen;
+    n = worker->mailbox_listen_count;
+    drain = worker->mailbox_drain;
+    worker->mailbox_runtime = NULL;
+    worker->mailbox_listen = NULL;
+    worker->mailbox_listen_count = 0;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    if (runtime != NULL)
+        worker_switch_runtime(worker, runtime, sockets, n);
+    free(sockets);
+    if (drain)
+        worker_begin_drain(worker);
+}
+
+static void worker_wake(struct worker *worker)
+{
+    uint64_t one = 1;
+
+    (void)!write(worker->mailbox_fd, &one, sizeof(one));
+}
+
+int worker_reload(struct worker *worker, struct runtime *runtime, const int *sockets, size_t count)
+{
+    int *copy = calloc(count + 1, sizeof(*copy));
+
+    if (copy == NULL)
+        return DIVE_E_NOMEM;
+    memcpy(copy, sockets, count * sizeof(*copy));
+    pthread_mutex_lock(&worker->mailbox_lock);
+    /* One that wasn't even looked at: the newer one replaces it, with the sockets that it was to open. */
+    for (size_t i = 0; i < worker->mailbox_listen_count; i++)
+        if (worker->mailbox_listen[i] >= 0)
+            close(worker->mailbox_listen[i]);
+    free(worker->mailbox_listen);
+    runtime_unref(&worker->mailbox_runtime);
+    worker->mailbox_runtime = runtime_ref(runtime);
+    worker->mailbox_listen = copy;
+    worker->mailbox_listen_count = count;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    worker_wake(worker);
+    return 0;
+}
+
+void worker_drain(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->mailbox_lock);
+    worker->mailbox_drain = true;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    worker_wake(worker);
+}
+
+/* ---- life ---- */
+
+static void worker_free(struct worker **worker)
+{
+    struct worker *w = *worker;
+
+    *worker = NULL;
+    if (w == NULL)
+        return;
+    reporter_free(&w->reporter);
+    origin_pool_free(&w->origins);
+    if (w->loop.base != NULL) {
+        loop_timer_stop(&w->housekeeping);
+        if (w->mailbox_event != NULL)
+            event_free(w->mailbox_event);
+        loop_flush(&w->loop);
+    }
+    resolver_free(&w->resolver);
+    if (w->loop.base != NULL)
+        loop_destroy(&w->loop);
+    if (w->mailbox_fd >= 0)
+        close(w->mailbox_fd);
+    pthread_mutex_destroy(&w->mailbox_lock);
+    http_buffer_clear(&w->scratch);
+    free(w->io_buffer);
+    runtime_unref(&w->mailbox_runtime);
+    free(w->mailbox_listen);
+    runtime_unref(&w->runtime);
+    free(w);
+}
+
+int worker_new(struct worker **out, unsigned index, struct shared *shared, struct runtime *runtime,
+               char *why, size_t why_size)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    int r = DIVE_E_NOMEM;
+
+    *out = NULL;
+    snprintf(why, why_size, "out of memory or descriptors");
+    if (w == NULL)
+        return DIVE_E_NOMEM;
+    w->index = index;
+    w->shared = shared;
+    w->runtime = runtime_ref(runtime);
+    TAILQ_INIT(&w->listeners);
+    TAILQ_INIT(&w->clients);
+    TAILQ_INIT(&w->exchanges);
+    pthread_mutex_init(&w->mailbox_lock, NULL);
+    http_buffer_init(&w->scratch, WORKER_HEAD_MAX);
+    w->io_buffer = malloc(WORKER_IO_BUFFER);
+    w->mailbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->io_buffer == NULL || w->mailbox_fd < 0 || loop_init(&w->loop) != 0)
+        goto out;
+    loop_timer_init(&w->housekeeping, &w->loop, worker_housekeeping, w);
+    w->mailbox_event =
+        event_new(w->loop.base, w->mailbox_fd, EV_READ | EV_PERSIST, worker_on_mail, w);
+    if (w->mailbox_event == NULL || event_add(w->mailbox_event, NULL) != 0)
+        goto out;
+    r = resolver_new(&w->resolver, &w->loop, &runtime->resolver_config, why, why_size);
+    if (r != 0)
+        goto out;
+    if ((r = origin_pool_new(&w->origins, &w->loop)) != 0 ||
+        (r = reporter_new(&w->reporter, &w->loop, w->resolver, w->origins,
+                          shared->report_limiter)) != 0)
+        goto out;
+    *out = w;
+    w = NULL;
+out:
+    worker_free(&w);
+    return r;
+}
+
+static void *worker_thread(void *arg)
+{
+    struct worker *worker = arg;
+    struct client_connection *c;
+    struct exchange *x;
+
+    loop_timer_set(&worker->housekeeping, HOUSEKEEPING_MS);
+    if (loop_run(&worker->loop) != 0)
+        log_error("worker", "the event loop failed");
+    while ((c = TAILQ_FIRST(&worker->clients)) != NULL)
+        client_connection_close(c, "the daemon ends");
+    while ((x = TAILQ_FIRST(&worker->exchanges)) != NULL)
+        exchange_abort(&x, "the daemon ends");
+    worker_count_dns(worker);
+    return NULL;
+}
+
+int worker_start(struct worker *worker, const int *sockets, size_t count)
+{
+    worker_set_listeners(worker, sockets, count);
+    return pthread_create(&worker->thread, NULL, worker_thread, worker) == 0 ? 0 : DIVE_E_NOMEM;
+}
+
+void worker_join(struct worker **worker)
+{
+    if (*worker == NULL)
+        return;
+    if ((*worker)->thread != 0)
+        pthread_join((*worker)->thread, NULL);
+    worker_free(worker);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * worker: one thread with a loop of its own, and everything that belongs to it alone.
+ *
+ *      main -- shared (all workers)      record cache, held bytes, traces
+ *           `- worker (one a thread)
+ *                +- loop               events, timers, what is to be done between loop turns
+ *                +- runtime (shared, counted reference)   config, guard, TLS contexts
+ *                +- resolver           libunbound on this loop
+ *                +- origin_pool        connections to origins
+ *                +- listeners          one SO_REUSEPORT socket an address
+ *                +- client_connections each with at most one exchange
+ *                `- reporter           failure reports under way
+ *
+ * Other threads reach a worker through its mailbox only.
+ */
+#ifndef DIVED_WORKER_WORKER_H
+#define DIVED_WORKER_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "core/loop.h"
+#include "http/writer.h"
+#include "worker/runtime.h"
+#include "worker/shared.h"
+
+#define WORKER_IO_BUFFER (64 * 1024)
+
+struct client_connection;
+struct listener;
+struct origin_pool;
+struct reporter;
+struct tunnel;
+struct exchange;
+
+struct worker {
+    struct loop loop;
+    unsigned index;
+    struct shared *shared;
+    struct runtime *runtime;
+    struct resolver *resolver;
+    struct origin_pool *origins;
+    struct reporter *reporter;
+    TAILQ_HEAD(, listener) listeners;
+    TAILQ_HEAD(client_list, client_connection) clients;
+    TAILQ_HEAD(, exchange) exchanges; /* those too that have given their client back */
+    struct http_buffer scratch; /* heads are written here before they are queued */
+    char *io_buffer; /* WORKER_IO_BUFFER bytes between a held file and TLS; empty between calls */
+    struct loop_timer housekeeping;
+    uint64_t dns_told[4][4]; /* counters already added to the metrics */
+    bool draining;
+    int64_t drain_until_ms;
+
+    pthread_t thread;
+    struct event *mailbox_event;
+    int mailbox_fd;
+    pthread_mutex_t mailbox_lock;
+    struct runtime *mailbox_runtime; /* to be switched to */
+    int *mailbox_listen;             /* sockets of that runtime's listeners, in their order */
+    size_t mailbox_listen_count;
+    bool mailbox_drain;
+};
+
+/* Makes everything but the listeners; doesn't start the thread. `why` gets a sentence on failure. */
+int worker_new(struct worker **out, unsigned index, struct shared *shared, struct runtime *runtime,
+               char *why, size_t why_size) DIVE_MUST_USE;
+/* Starts the thread; `sockets` are bound, listening sockets in the order of the config's listeners and
+ * become the worker's. */
+int worker_start(struct worker *worker, const int *sockets, size_t count) DIVE_MUST_USE;
+
+/* From another thread. The new runtime is used for new connections and exchanges. -1 in `sockets`:
+ * the listener at that address is open already and stays. */
+int worker_reload(struct worker *worker, struct runtime *runtime, const int *sockets,
+                  size_t count) DIVE_MUST_USE;
+/* From another thread: stop accepting, finish what runs, end after timeouts.drain at the latest. */
+void worker_drain(struct worker *worker);
+/* Waits for the thread and frees the worker. */
+void worker_join(struct worker **worker);
+
+/* Unix seconds and milliseconds as of now, of this worker's loop. */
+int64_t worker_now(const struct worker *worker);
+
+#endif

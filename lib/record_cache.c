@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * record_cache: a hash table of answers by name, threaded by two lists: all entries by last use
+ * (the tail goes first when the cache is full), and the key records, which `invalidate-keys-cache`
+ * walks.
+ *
+ * Names come from outside: clients choose hosts, origins choose Key IDs. So the hash is SipHash-1-3
+ * with a random key, and a chain can't be made long on purpose.
+ */
+#include "record_cache.h"
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "domain.h"
+
+struct entry {
+    LIST_ENTRY(entry) bucket;
+    TAILQ_ENTRY(entry) used; /* head: most recently */
+    LIST_ENTRY(entry) key;   /* key records only */
+    uint64_t hash;
+    int64_t stored, expires; /* Unix seconds */
+    const char *key_domain;  /* the domain of a key record, into `name`; else NULL */
+    struct dive_record *record;
+    char name[];
+};
+
+LIST_HEAD(entry_bucket, entry);
+TAILQ_HEAD(entry_queue, entry);
+
+struct dive_record_cache {
+    struct dive_lock lock;
+    uint64_t seed[2];
+    size_t n, max, mask;
+    struct entry_queue used;
+    struct entry_bucket keys;
+    struct entry_bucket *buckets;
+};
+
+static inline uint64_t rotate(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] = rotate(v[2], 32);
+}
+
+static uint64_t hash_name(const struct dive_record_cache *cache, const char *name, size_t n)
+{
+    uint64_t v[4] = {cache->seed[0] ^ 0x736f6d6570736575u, cache->seed[1] ^ 0x646f72616e646f6du,
+                     cache->seed[0] ^ 0x6c7967656e657261u, cache->seed[1] ^ 0x7465646279746573u};
+    uint64_t word;
+    size_t i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&word, name + i, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    word = (uint64_t)n << 56;
+    for (size_t k = 0; i + k < n; k++)
+        word |= (uint64_t)(unsigned char)name[i + k] << (8 * k);
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+    v[2] ^= 0xff;
+    sip_round(v);
+    sip_round(v);
+    sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static void lock(struct dive_record_cache *cache)
+{
+    if (cache->lock.lock)
+        cache->lock.lock(cache->lock.arg);
+}
+
+static void unlock(struct dive_record_cache *cache)
+{
+    if (cache->lock.unlock)
+        cache->lock.unlock(cache->lock.arg);
+}
+
+/* "<Key-ID>._divekey.<domain>": the domain, or NULL when `name` isn't of that form. */
+static const char *key_domain(const char *name)
+{
+    static const char label[] = "._divekey.";
+    const char *dot = strchr(name, '.');
+
+    if (!dot || strncmp(dot, label, sizeof(label) - 1) != 0)
+        return NULL;
+    return dot + sizeof(label) - 1;
+}
+
+int dive_record_new(struct dive_record **out, const struct dive_answer *answer, int64_t stored)
+{
+    bool secure = answer->security == DIVE_DNS_SECURE;
+    size_t n = secure ? answer->n : 0, bytes = 0, why = answer->why ? strlen(answer->why) + 1 : 0;
+    struct dive_record *record;
+    struct dive_span *spans;
+    char *p;
+
+    *out = NULL;
+    for (size_t i = 0; i < n; i++)
+        bytes += answer->txt[i].n;
+    record = malloc(sizeof(*record) + n * sizeof(*spans) + bytes + why);
+    if (!record)
+        return DIVE_E_NOMEM;
+    spans = (struct dive_span *)(record + 1);
+    p = (char *)(spans + n);
+    for (size_t i = 0; i < n; i++) {
+        if (answer->txt[i].n)
+            memcpy(p, answer->txt[i].p, answer->txt[i].n);
+        spans[i] = dive_span(p, answer->txt[i].n);
+        p += answer->txt[i].n;
+    }
+    if (why)
+        memcpy(p, answer->why, why);
+    record->answer = (struct dive_answer){.security = answer->security,
+                                          .txt = n ? spans : NULL,
+                                          .n = n,
+                                          .ttl = answer->ttl,
+                                          .why = why ? p : NULL};
+    record->stored = stored;
+    *out = record;
+    return 0;
+}
+
+void dive_record_free(struct dive_record **record)
+{
+    free(*record);
+    *record = NULL;
+}
+
+int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
+                          const struct dive_lock *lock)
+{
+    struct dive_record_cache *cache = NULL;
+    size_t buckets = 16;
+    int r = DIVE_E_INTERNAL;
+
+    *out = NULL;
+    if (max_entries == 0 || max_entries > DIVE_RECORD_CACHE_MAX)
+        return DIVE_E_LIMIT;
+    while (buckets < max_entries)
+        buckets *= 2;
+    cache = calloc(1, sizeof(*cache));
+    if (cache)
+        cache->buckets = calloc(buckets, sizeof(*cache->buckets));
+    if (!cache || !cache->buckets) {
+        r = DIVE_E_NOMEM;
+        goto out;
+    }
+    if (RAND_bytes((unsigned char *)cache->seed, sizeof(cache->seed)) != 1)
+        goto out;
+    if (lock)
+        cache->lock = *lock;
+    cache->max = max_entries;
+    cache->mask = buckets - 1;
+    TAILQ_INIT(&cache->used);
+    LIST_INIT(&cache->keys);
+    *out = cache;
+    r = 0;
+out:
+    if (r && cache) {
+        free(cache->buckets);
+        free(cache);
+    }
+    return r;
+}
+
+static void drop(struct dive_record_cache *cache, struct entry *e)
+{
+    LIST_REMOVE(e, bucket);
+    TAILQ_REMOVE(&cache->used, e, used);
+    if (e->key_domain)
+        LIST_REMOVE(e, key);
+    cache->n--;
+    dive_record_free(&e->record);
+    free(e);
+}
+
+void dive_record_cache_free(struct dive_record_cache **cache)
+{
+    struct dive_record_cache *c = *cache;
+
+    if (!c)
+        return;
+    while (!TAILQ_EMPTY(&c->used))
+        drop(c, TAILQ_FIRST(&c->used));
+    free(c->buckets);
+    free(c);
+    *cache = NULL;
+}
+
+static struct entry *find(struct dive_record_cache *cache, const char *name)
+{
+    uint64_t hash = hash_name(cache, name, strlen(name));
+    struct entry *e;
+
+    LIST_FOREACH (e, &cache->buckets[hash & cache->mask], bucket) {
+        if (e->hash == hash && strcmp(e->name, name) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+/* The live entry, now the one used most recently; one that is no longer live is dropped on sight.
+ */
+static struct entry *find_live(struct dive_record_cache *cache, const char *name, int64_t now)
+{
+    struct entry *e = find(cache, name);
+
+    if (!e)
+        return NULL;
+    if (now < e->stored || now >= e->expires) {
+        drop(cache, e);
+        return NULL;
+    }
+    if (e != TAILQ_FIRST(&cache->used)) {
+        TAILQ_REMOVE(&cache->used, e, used);
+        TAILQ_INSERT_HEAD(&cache->used, e, used);
+    }
+    return e;
+}
+
+static uint32_t seconds_left(const struct entry *e, int64_t now)
+{
+    int64_t left = e->expires - now;
+
+    return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+static int entry_new(struct entry **out, const char *name, const struct dive_answer *answer,
+                     int64_t now, int64_t lifetime)
+{
+    size_t len = strlen(name);
+    struct entry *e = calloc(1, sizeof(*e) + len + 1);
+    int r = DIVE_E_NOMEM;
+
+    *out = NULL;
+    if (!e)
+        return r;
+    memcpy(e->name, name, len + 1);
+    if ((r = dive_record_new(&e->record, answer, now))) {
+        free(e);
+        return r;
+    }
+    e->stored = now;
+    if (__builtin_add_overflow(now, lifetime, &e->expires))
+        e->expires = INT64_MAX;
+    e->key_domain = key_domain(e->name);
+    *out = e;
+    return 0;
+}
+
+int dive_record_cache_put(struct dive_record_cache *cache, const char *name,
+                          const struct dive_answer *answer, int64_t now, int64_t lifetime)
+{
+    struct entry *e = NULL, *old;
+    int r = DIVE_E_INTERNAL;
+
+    if (answer->security != DIVE_DNS_SECURE && answer->security != DIVE_DNS_INSECURE)
+        return 0;
+    if (lifetime <= 0) {
+        dive_record_cache_evict(cache, name);
+        return 0;
+    }
+    if ((r = entry_new(&e, name, answer, now, lifetime)))
+        return r;
+    lock(cache);
+    if ((old = find(cache, name)))
+        drop(cache, old);
+    if (cache->n >= cache->max)
+        drop(cache, TAILQ_LAST(&cache->used, entry_queue));
+    e->hash = hash_name(cache, e->name, strlen(e->name));
+    LIST_INSERT_HEAD(&cache->buckets[e->hash & cache->mask], e, bucket);
+    TAILQ_INSERT_HEAD(&cache->used, e, used);
+    if (e->key_domain)
+        LIST_INSERT_HEAD(&cache->keys, e, key);
+    cache->n++;
+    unlock(cache);
+    return 0;
+}
+
+struct dive_record *dive_record_cache_get(struct dive_record_cache *cache, const char *name,
+                                          int64_t now)
+{
+    struct dive_record *record = NULL;
+    struct entry *e;
+
+    lock(cache);
+    e = find_live(cache, name, now);
+    if (e && dive_record_new(&record, &e->record->answer, e->stored) == 0)
+        record->answer.ttl = seconds_left(e, now);
+    unlock(cache);
+    return record;
+}
+
+bool dive_record_cache_peek(struct dive_record_cache *cache, const char *name, int64_t now,
+                            struct dive_record_peek *out)
+{
+    struct entry *e;
+
+    memset(out, 0, sizeof(*out));
+    lock(cache);
+    e = find_live(cache, name, now);
+    if (e)
+        *out = (struct dive_record_peek){.security = e->record->answer.security,
+                                         .n = e->record->answer.n,
+                                         .ttl = seconds_left(e, now),
+                                         .stored = e->stored};
+    unlock(cache);
+    return e != NULL;
+}
+
+void dive_record_cache_evict(struct dive_record_cache *cache, const char *name)
+{
+    struct entry *e;
+
+    lock(cache);
+    if ((e = find(cache, name)))
+        drop(cache, e);
+    unlock(cache);
+}
+
+size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const char *domain,
+                                         int64_t timestamp)
+{
+    struct entry *e, *next;
+    size_t dropped = 0;
+
+    lock(cache);
+    for (e = LIST_FIRST(&cache->keys); e; e = next) {
+        next = LIST_NEXT(e, key);
+        if (e->stored <= timestamp && dive_domain_covers(domain, e->key_domain)) {
+            drop(cache, e);
+            dropped++;
+        }
+    }
+    unlock(cache);
+    return dropped;
+}
+
+size_t dive_record_cache_entries(struct dive_record_cache *cache)
+{
+    size_t n;
+
+    lock(cache);
+    n = cache->n;
+    unlock(cache);
+    return n;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * verifier_policy: the walk for the `_dive` record (draft-callec-dive-00 section 6.2, -01
+ * section 7.1).
+ *
+ * All levels are asked at once. The walk reads the answers from the host upward and stops at the
+ * first that says something; an answer that is still missing at a closer level keeps everything
+ * above it from counting, and nothing above the winner is waited for.
+ */
+#include "verifier_private.h"
+
+#include <stdlib.h>
+
+static const char prefix[] = "_dive.";
+#define PREFIX_LEN (sizeof(prefix) - 1)
+
+/* One allocation: the level pointers, then the names. */
+static int make_names(struct dive_verifier *v, char **names)
+{
+    size_t levels = dive_domain_labels(v->host), bytes = 0;
+    char *p;
+
+    *names = NULL;
+    for (const char *d = v->host; d; d = dive_domain_parent(d))
+        bytes += PREFIX_LEN + strlen(d) + 1;
+    v->domain = malloc(levels * sizeof(*v->domain) + bytes);
+    if (!v->domain)
+        return DIVE_E_NOMEM;
+    *names = p = (char *)(v->domain + levels);
+    for (const char *d = v->host; d && v->n_levels < levels; d = dive_domain_parent(d)) {
+        v->domain[v->n_levels++] = d;
+        memcpy(p, prefix, PREFIX_LEN);
+        memcpy(p + PREFIX_LEN, d, strlen(d) + 1);
+        p += PREFIX_LEN + strlen(d) + 1;
+    }
+    return 0;
+}
+
+int verifier_policy_begin(struct dive_verifier *v, int64_t now)
+{
+    char *name;
+    int r = make_names(v, &name);
+
+    if (r)
+        return r;
+    for (size_t i = 0; i < v->n_levels; i++, name += strlen(name) + 1) {
+        struct lookup l = {.name = name, .domain = v->domain[i], .source = LOOKUP_ASKED};
+        uint32_t index = 0;
+
+        if (strlen(name) > DIVE_DOMAIN_MAX) {
+            /* Such a name can't exist, so nothing stands there. */
+            l.source = LOOKUP_IMPOSSIBLE;
+            l.answered = true;
+            l.security = DIVE_DNS_SECURE;
+        } else {
+            index = lookup_from_cache(v, &l, now);
+        }
+        if (!index && !v->error)
+            index = lookup_add(v, &l);
+        if (!index)
+            return v->error;
+        v->n_policy_lookups = index;
+        /* A record in the cache ends the walk at the latest: no level above it can matter. */
+        if (lookup_records(&v->lookups[index - 1]))
+            break;
+    }
+    return 0;
+}
+
+static void found(struct dive_verifier *v, size_t level)
+{
+    const struct lookup *l = &v->lookups[level];
+    struct dive_policy *policy = malloc(sizeof(*policy));
+    bool ambiguous;
+    int r = DIVE_E_NOMEM;
+
+    if (policy)
+        r = dive_policy_select(policy, l->record->answer.txt, l->record->answer.n,
+                               v->options.versions, &ambiguous, &v->fault);
+    v->policy_security = DIVE_DNS_SECURE;
+    v->policy_level = level;
+    if (r) {
+        free(policy);
+        if (r == DIVE_E_NOMEM || r == DIVE_E_INTERNAL) {
+            verifier_break(v, r);
+            v->policy_state = DIVE_POLICY_FAILED;
+            return;
+        }
+        v->unsupported = true;
+        v->policy_state = DIVE_POLICY_ABSENT;
+        return;
+    }
+    v->policy = policy;
+    v->policy_state = DIVE_POLICY_FOUND;
+    if (policy->has_invalidate_keys && l->source != LOOKUP_CACHED && v->options.cache)
+        dive_record_cache_invalidate_keys(v->options.cache, l->domain, policy->invalidate_keys);
+}
+
+static void failed(struct dive_verifier *v, size_t level)
+{
+    v->policy_state = DIVE_POLICY_FAILED;
+    v->policy_level = level;
+    v->policy_security =
+        level < v->n_policy_lookups ? v->lookups[level].security : DIVE_DNS_NO_ANSWER;
+}
+
+void verifier_policy_step(struct dive_verifier *v)
+{
+    enum dive_security weakest = DIVE_DNS_SECURE;
+
+    if (v->error) {
+        failed(v, v->n_levels);
+        return;
+    }
+    for (size_t i = 0; i < v->n_policy_lookups; i++) {
+        const struct lookup *l = &v->lookups[i];
+        bool ignored = (l->security == DIVE_DNS_BOGUS && v->options.ignore_bogus) ||
+                       (l->security == DIVE_DNS_NO_ANSWER && v->options.ignore_no_answer);
+
+        if (!l->answered)
+            return;
+        if (lookup_records(l)) {
+            found(v, i);
+            return;
+        }
+        if (l->security < DIVE_DNS_INSECURE && !ignored) {
+            failed(v, i);
+            return;
+        }
+        if (l->security < weakest)
+            weakest = l->security;
+    }
+    v->policy_state = DIVE_POLICY_ABSENT;
+    v->policy_security = weakest;
+}
