@@ -179,6 +179,7 @@ def test_a_request_body_over_the_limit_is_413(dived, lab):
 
 def test_connections_per_client_are_limited(dived, lab):
     one = dived(limits={"connections": 100, "connections-per-client": 5})
+    time.sleep(0.3)  # the start's own probe has left
     held = [one.connect() for _ in range(5)]
     time.sleep(0.2)
     got = one.raw(request(lab, "Connection: close\r\n"), timeout=5)
@@ -192,6 +193,7 @@ def test_connections_per_client_are_limited(dived, lab):
 
 def test_connections_are_limited_in_all(dived, lab):
     one = dived(limits={"connections": 5, "connections-per-client": 5})
+    time.sleep(0.3)
     held = [socket.create_connection(("127.0.0.1", one.port), timeout=5,
                                      source_address=(f"127.0.0.{i + 10}", 0)) for i in range(5)]
     time.sleep(0.2)
