@@ -7,7 +7,7 @@
  * is no way around it: the cap is a global of the process that every finalised context sets anew,
  * so a second context with a cap of 0 takes the cache away from all others (seen with 1.17.1: the
  * TTLs that the first context gave afterwards were 0). A new, empty context costs 2 to 5 ms and 1
- * MiB, does no harm.
+ * MiB, and does no harm.
  */
 #ifndef DIVED_DNS_CONTEXT_H
 #define DIVED_DNS_CONTEXT_H
