@@ -150,6 +150,7 @@ struct dive_verifier {
 
     enum keys_phase phase;
     bool keys_uncached; /* invalidate-keys-cache lies in the future: nothing from a cache counts */
+    bool keys_invalidated; /* it has passed, but caches of the resolver may be older */
     struct key_chain chain[ENTRIES_MAX];
     size_t n_chains;
     struct checked_entry entry[ENTRIES_MAX];
