@@ -201,7 +201,7 @@ static void client_refuse(struct client_connection *c, int error)
     page.exchange = id;
     if (c->in_tunnel)
         page.host = entry.host = c->tunnel.host;
-    access_log_entry(&entry);
+    access_log_entry(&c->worker->log_line, &entry);
     if (error_page_write(&c->channel.out, &c->worker->scratch, &page) != 0)
         client_end(c, false, "out of memory");
     else

@@ -48,6 +48,7 @@ struct tunnel {
     int64_t started_ms, started_unix;
     bool spliced;       /* interception.splice names it, or interception is off */
     bool origin_spoke;  /* before the client did */
+    bool relayed;       /* bytes were passed on unseen */
     bool decided;       /* what the client speaks is known; the dial's end is waited for */
     struct origin_failure failure; /* status 0: none so far */
     struct dial *dial;
@@ -114,13 +115,13 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,
             .status = t->status,
             .bytes = t->relay.bytes[1],
-            .verdict = t->status == 200 ? VERDICT_EXEMPT : VERDICT_NONE,
-            .action = t->status == 200 ? ACTION_STREAMED : ACTION_NONE,
+            .verdict = t->relayed ? VERDICT_EXEMPT : VERDICT_NONE,
+            .action = t->relayed ? ACTION_STREAMED : ACTION_NONE,
             .error = t->error,
             .listener = c->listener,
         };
 
-        access_log_entry(&entry);
+        access_log_entry(&c->worker->log_line, &entry);
     }
     loop_later(&c->worker->loop, &t->node, tunnel_destroy);
 }
@@ -225,6 +226,7 @@ static void tunnel_relay(struct tunnel *t)
         return;
     }
     tunnel_set_state(t, TUNNEL_RELAY);
+    t->relayed = true;
     loop_timer_stop(&t->timer);
     relay_start(&t->relay, &c->worker->loop, &c->channel, &t->origin,
                 c->runtime->config->timeouts.tunnel_idle_ms, tunnel_on_relayed, t);

@@ -6,6 +6,7 @@
 #ifndef DIVED_EXCHANGE_ACCESS_LOG_H
 #define DIVED_EXCHANGE_ACCESS_LOG_H
 
+#include "core/buffer.h"
 #include "core/metrics.h"
 #include "http/head.h"
 
@@ -34,6 +35,7 @@ struct access_entry {
     unsigned listener;
 };
 
-void access_log_entry(const struct access_entry *entry);
+/* `line` is scratch memory, empty before and after. */
+void access_log_entry(struct buffer *line, const struct access_entry *entry);
 
 #endif

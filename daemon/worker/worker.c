@@ -236,6 +236,7 @@ static void worker_free(struct worker **worker)
         close(w->mailbox_fd);
     pthread_mutex_destroy(&w->mailbox_lock);
     http_buffer_clear(&w->scratch);
+    buffer_release(&w->log_line);
     free(w->io_buffer);
     runtime_unref(&w->mailbox_runtime);
     free(w->mailbox_listen);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "core/buffer.h"
 #include "core/loop.h"
 #include "http/writer.h"
 #include "lib/domain.h"
@@ -48,6 +49,7 @@ struct worker {
     TAILQ_HEAD(client_list, client_connection) clients;
     TAILQ_HEAD(, exchange) exchanges; /* those too that have given their client back */
     struct http_buffer scratch; /* heads are written here before they are queued */
+    struct buffer log_line;     /* a line of the access log is put together here */
     char *io_buffer; /* WORKER_IO_BUFFER bytes between a held file and TLS; empty between calls */
     struct loop_timer housekeeping;
     uint64_t dns_told[4][4]; /* counters already added to the metrics */
