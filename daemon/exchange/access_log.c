@@ -94,38 +94,44 @@ static void access_count(const struct access_entry *e)
     metrics_add(&metrics.verdicts[e->verdict][e->reason][e->action], 1);
 }
 
+static _Thread_local struct buffer access_line;
+
+void access_log_end_thread(void)
+{
+    buffer_release(&access_line);
+}
+
 void access_log_entry(const struct access_entry *e)
 {
-    static _Thread_local struct buffer line;
     const char *reason = e->reason_word;
 
     access_count(e);
     if (reason == NULL && e->reason != DIVE_REASON_NONE)
         reason = dive_reason_word(e->reason);
-    line_time(&line, e->started_unix_ms);
-    line_field(&line, "exchange", e->exchange);
-    line_field(&line, "client", e->client);
-    line_field(&line, "user", e->user);
-    line_text(&line, ",\"method\":");
-    line_string(&line, e->method.p, e->method.n);
-    line_field(&line, "url", e->url);
-    line_field(&line, "host", e->host);
-    line_number(&line, "status", e->status);
-    line_number(&line, "bytes", (long long)e->bytes);
-    line_number(&line, "duration_ms", e->duration_ms);
-    line_field(&line, "cache", e->cache);
-    line_field(&line, "tls", e->tls);
-    line_field(&line, "verdict", e->verdict != VERDICT_NONE ? verdict_word(e->verdict) : NULL);
-    line_field(&line, "reason", reason);
-    line_field(&line, "action", e->action != ACTION_NONE ? action_word(e->action) : NULL);
-    line_field(&line, "policy_domain", e->policy_domain);
-    line_field(&line, "key_id", e->key_id);
-    line_field(&line, "dnssec", e->dnssec);
+    line_time(&access_line, e->started_unix_ms);
+    line_field(&access_line, "exchange", e->exchange);
+    line_field(&access_line, "client", e->client);
+    line_field(&access_line, "user", e->user);
+    line_text(&access_line, ",\"method\":");
+    line_string(&access_line, e->method.p, e->method.n);
+    line_field(&access_line, "url", e->url);
+    line_field(&access_line, "host", e->host);
+    line_number(&access_line, "status", e->status);
+    line_number(&access_line, "bytes", (long long)e->bytes);
+    line_number(&access_line, "duration_ms", e->duration_ms);
+    line_field(&access_line, "cache", e->cache);
+    line_field(&access_line, "tls", e->tls);
+    line_field(&access_line, "verdict", e->verdict != VERDICT_NONE ? verdict_word(e->verdict) : NULL);
+    line_field(&access_line, "reason", reason);
+    line_field(&access_line, "action", e->action != ACTION_NONE ? action_word(e->action) : NULL);
+    line_field(&access_line, "policy_domain", e->policy_domain);
+    line_field(&access_line, "key_id", e->key_id);
+    line_field(&access_line, "dnssec", e->dnssec);
     if (e->error != NULL && e->error[0] != '\0')
-        line_field(&line, "error", e->error);
-    line_text(&line, "}\n");
-    log_access(buffer_data(&line), buffer_length(&line));
-    buffer_consume(&line, buffer_length(&line));
+        line_field(&access_line, "error", e->error);
+    line_text(&access_line, "}\n");
+    log_access(buffer_data(&access_line), buffer_length(&access_line));
+    buffer_consume(&access_line, buffer_length(&access_line));
 }
 
 void access_log_write(const struct exchange *x)

@@ -35,5 +35,7 @@ struct access_entry {
 };
 
 void access_log_entry(const struct access_entry *entry);
+/* Frees what this thread wrote its lines in. */
+void access_log_end_thread(void);
 
 #endif
