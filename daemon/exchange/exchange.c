@@ -285,7 +285,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->request = *start->head;
     *start->head = (struct http_head){0};
     x->peer = start->peer;
-    x->peer_text = start->peer_text;
+    snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
     x->tls = start->tls;
     if (x->tls)

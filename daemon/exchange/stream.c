@@ -129,9 +129,12 @@ int stream_content(struct exchange *x)
             return exchange_client_left(x);
         if (r == STREAM_WAIT) {
             x->want_client |= STREAM_WRITE;
-            exchange_deadline(x, config->timeouts.client_write_ms);
+            if (!x->client_stalls) /* other events are no progress of the client's */
+                exchange_deadline(x, config->timeouts.client_write_ms);
+            x->client_stalls = true;
             return EXCHANGE_WAIT;
         }
+        x->client_stalls = false;
         stream_hash(x, content.p, n);
         body_taken(&x->response_body, &x->origin->channel.in, n);
         x->bytes_out += n;
