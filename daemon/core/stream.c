@@ -277,8 +277,20 @@ bool stream_is_quiet(struct stream *s)
 {
     char byte;
 
-    if (s->fd < 0 || (s->ssl != NULL && SSL_has_pending(s->ssl)))
+    if (s->fd < 0)
         return false;
+    if (s->ssl != NULL && SSL_is_init_finished(s->ssl)) {
+        int r;
+
+        /* TLS's own messages (session tickets behind the handshake) are taken in, and are no speech. */
+        ERR_clear_error();
+        r = SSL_peek(s->ssl, &byte, 1);
+        s->tls_may_hold_data = r > 0;
+        if (r > 0 || SSL_get_error(s->ssl, r) != SSL_ERROR_WANT_READ) {
+            ERR_clear_error();
+            return false;
+        }
+    }
     return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 

@@ -200,7 +200,7 @@ static void origin_on_event(void *arg, unsigned events)
 
     if (c->state == ORIGIN_HANDSHAKE)
         origin_handshake(c);
-    else if (c->state == ORIGIN_IDLE)
+    else if (c->state == ORIGIN_IDLE && !stream_is_quiet(&c->channel.stream))
         origin_close(c); /* closed by the origin, or it spoke unasked: of no use either way */
 }
 
