@@ -318,7 +318,7 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct
         stream_want(&t->client->channel.stream, 0);
         return;
     }
-    if (kind != SNIFF_OTHER && t->origin_spoke) {
+    if (kind != SNIFF_OTHER && (t->origin_spoke || buffer_length(&t->origin.in) > 0)) {
         tunnel_break(t, "the origin spoke first, and then the client spoke %s",
                      kind == SNIFF_TLS ? "TLS" : "HTTP");
         return;
@@ -329,6 +329,26 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct
         tunnel_become_plain(t);
     else
         tunnel_relay(t);
+}
+
+enum banner { BANNER_MORE, BANNER_OTHER, BANNER_HTTP };
+
+/* A response without a request: to a client that is about to ask it would look like its answer, and nobody
+ * has verified it. Parsers skip line ends in front, so they count for nothing here. */
+static enum banner tunnel_read_banner(const char *p, size_t n)
+{
+    static const char version[] = "HTTP/";
+    size_t i = 0;
+
+    while (n > 0 && (*p == '\r' || *p == '\n')) {
+        p++;
+        n--;
+    }
+    while (i < n && i < sizeof(version) - 1 && (p[i] & ~0x20) == (version[i] & ~0x20))
+        i++;
+    if (i == sizeof(version) - 1)
+        return BANNER_HTTP;
+    return i == n ? BANNER_MORE : BANNER_OTHER;
 }
 
 /* Passes on what an origin says that speaks first (a banner). True: go on. */
@@ -349,6 +369,18 @@ static bool tunnel_pass_banner(struct tunnel *t)
     if (sniff_is_tls_record((unsigned char)buffer_data(&t->origin.in)[0])) {
         tunnel_break(t, "the origin spoke TLS before the client did");
         return false;
+    }
+    if (!t->origin_spoke) {
+        enum banner kind =
+            tunnel_read_banner(buffer_data(&t->origin.in), buffer_length(&t->origin.in));
+
+        if (kind == BANNER_HTTP ||
+            (kind == BANNER_MORE && buffer_length(&t->origin.in) >= CHANNEL_READ_SIZE)) {
+            tunnel_break(t, "the origin sent an HTTP response before the client sent a request");
+            return false;
+        }
+        if (kind == BANNER_MORE)
+            return true;
     }
     t->origin_spoke = true;
     if (buffer_append(&client->out, buffer_data(&t->origin.in), buffer_length(&t->origin.in),
@@ -491,7 +523,7 @@ static void tunnel_dial(struct tunnel *t)
     struct client_connection *c = t->client;
     struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
 
-    if (!t->spliced && origin_pool_has_idle(c->worker->origins, &target)) {
+    if (!t->spliced && origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
         tunnel_reply(t);
         return;
     }

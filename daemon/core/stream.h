@@ -38,6 +38,7 @@ struct stream {
     struct event read_event, write_event, gone_event;
     struct loop_node wake;
     unsigned wanted, armed;
+    bool gone_told; /* that the peer left stays true: told to an owner once, or the loop would spin */
     bool tls_may_hold_data;     /* decrypted bytes may wait inside OpenSSL, where epoll can't see them */
     bool tls_read_needs_write;  /* TLS's own business (key update) inverts what is waited for */
     bool tls_write_needs_read;

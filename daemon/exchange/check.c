@@ -38,6 +38,8 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, 400, "http_request_error",
                                "this is a proxy: the request target must be a whole URL");
     }
+    if (x->url.form == HTTP_TARGET_AUTHORITY)
+        return exchange_refuse(x, 501, "http_request_error", "CONNECT inside of a tunnel");
     if (x->url.https != x->tls || strcmp(x->url.at.host, x->fixed->host) != 0 ||
         x->url.at.port != x->fixed->port)
         return exchange_refuse(x, 421, "http_request_error",

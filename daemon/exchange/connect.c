@@ -28,7 +28,7 @@ static int policy_block(struct exchange *x, const char *word, const char *text)
     return exchange_refuse(x, 403, "dive_verification_failed", "%s", text);
 }
 
-static int policy_block_unvalidated(struct exchange *x)
+int policy_block_unvalidated(struct exchange *x)
 {
     int next = policy_block(x, NULL, "DNS gave no validated answer about the host's policy");
 

@@ -107,6 +107,7 @@ struct exchange {
 
     /* the client's side */
     bool head_sent;              /* a final head is on its way to the client */
+    bool client_stalls;          /* content waits for it; the deadline is running */
     enum http_body client_body;  /* our framing of the content */
     int status;                  /* told to the client, for the log */
     uint64_t bytes_out;
@@ -146,6 +147,8 @@ void exchange_drop_origin(struct exchange *x, bool reusable);
 /* ---- the stages: the next state, or EXCHANGE_WAIT ---- */
 int check_request(struct exchange *x);
 int policy_wait(struct exchange *x);
+/* 403: DNS gave no validated answer about the policy. Returns EXCHANGE_REFUSE. */
+int policy_block_unvalidated(struct exchange *x);
 int connect_origin(struct exchange *x);
 int request_send(struct exchange *x);
 int response_head(struct exchange *x);

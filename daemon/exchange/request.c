@@ -11,14 +11,15 @@
 #define REQUEST_CHUNK_MAX (16 * 1024)
 
 /* A change to another version of HTTP or to TLS inside the connection would take the response out of our
- * sight: such an offer stays here (RFC 9110 section 7.8 allows to ignore it). */
+ * sight: such an offer stays here (RFC 9110 section 7.8 allows to ignore it). So does one with content, which
+ * could still be on its way when the connection is the other protocol's already. */
 static bool request_may_upgrade(const struct exchange *x)
 {
     const struct dive_span *upgrade = http_field_get(&x->request, "Upgrade");
     struct dive_span rest, protocol;
 
     if (!x->request.is_upgrade || upgrade == NULL || x->request.minor == 0 ||
-        http_field_count(&x->request, "Upgrade") != 1)
+        http_field_count(&x->request, "Upgrade") != 1 || !x->request_body.complete)
         return false;
     rest = *upgrade;
     while (http_list_next(&rest, &protocol)) {

@@ -15,8 +15,9 @@ static bool response_may_retry(const struct exchange *x)
     static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
     if (x->retried || !x->origin->reused || x->interim > 0 || x->request_body.taken > 0 ||
-        buffer_length(&x->origin->channel.in) > 0)
-        return false;
+        buffer_length(&x->origin->channel.in) > 0 ||
+        (x->request_ended && x->request_body.framing == HTTP_BODY_CHUNKED))
+        return false; /* the last chunk is consumed, and would be missing the second time */
     for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++)
         if (dive_span_eq(x->request.method, idempotent[i]))
             return true;
@@ -204,12 +205,31 @@ static int response_stream(struct exchange *x)
     return EXCHANGE_STREAM;
 }
 
+/* What comes behind a 101 isn't covered by any scope, but of a host whose policy can't be validated every
+ * resource is refused. */
+static int response_judge_upgrade(struct exchange *x)
+{
+    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE)
+        return EXCHANGE_UPGRADE;
+    switch (dive_verifier_policy_state(x->verifier)) {
+    case DIVE_POLICY_ABSENT:
+    case DIVE_POLICY_FOUND:
+        return EXCHANGE_UPGRADE;
+    case DIVE_POLICY_FAILED:
+        return policy_block_unvalidated(x);
+    case DIVE_POLICY_PENDING:
+    default:
+        exchange_deadline(x, x->runtime->config->dns.timeout_ms * 2 + 5000);
+        return EXCHANGE_WAIT;
+    }
+}
+
 int response_judge(struct exchange *x)
 {
     const struct dive_policy *policy;
 
     if (x->response.status == 101)
-        return EXCHANGE_UPGRADE;
+        return response_judge_upgrade(x);
     if (x->verifier == NULL || x->mode == CONFIG_MODE_REPORT_ONLY) {
         x->report_only = true;
         return response_stream(x);

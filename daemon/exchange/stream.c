@@ -55,6 +55,16 @@ static int stream_pass_on(struct exchange *x, struct dive_span content, size_t *
     return r > 0 ? 1 : (int)r;
 }
 
+/* Events of others are no progress of the client's: they don't push its deadline. */
+static int stream_wait_for_client(struct exchange *x)
+{
+    x->want_client |= STREAM_WRITE;
+    if (!x->client_stalls)
+        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
+    x->client_stalls = true;
+    return EXCHANGE_WAIT;
+}
+
 /* Everything came in; what is queued still has to go out. */
 static int stream_finish(struct exchange *x)
 {
@@ -72,10 +82,8 @@ static int stream_finish(struct exchange *x)
     r = channel_flush(x->client);
     if (r == STREAM_ERROR)
         return exchange_client_left(x);
-    if (r == STREAM_WAIT) {
-        x->want_client |= STREAM_WRITE;
-        return EXCHANGE_WAIT;
-    }
+    if (r == STREAM_WAIT)
+        return stream_wait_for_client(x);
     x->fate = exchange_fate_of(x);
     return EXCHANGE_AFTER;
 }
@@ -127,18 +135,15 @@ int stream_content(struct exchange *x)
         r = stream_pass_on(x, content, &n);
         if (r == STREAM_ERROR)
             return exchange_client_left(x);
-        if (r == STREAM_WAIT) {
-            x->want_client |= STREAM_WRITE;
-            exchange_deadline(x, config->timeouts.client_write_ms);
-            return EXCHANGE_WAIT;
-        }
+        if (r == STREAM_WAIT)
+            return stream_wait_for_client(x);
+        x->client_stalls = false;
         stream_hash(x, content.p, n);
         body_taken(&x->response_body, &x->origin->channel.in, n);
         x->bytes_out += n;
         exchange_deadline(x, config->timeouts.origin_idle_ms);
     }
-    x->want_client |= STREAM_WRITE; /* others have their turn first */
-    return EXCHANGE_WAIT;
+    return stream_wait_for_client(x); /* others have their turn first */
 }
 
 /* The client has everything and may go on; the verdict of report-only is waited for without it. */

@@ -8,7 +8,7 @@
  *      origin_note_failure --> FAILED <---+                      +--> CLOSED
  *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
  *
- * A connection belongs to scheme, host, port and route; its certificate was verified for that host. One that
+ * A connection belongs to runtime, scheme, host, port and route; its certificate was verified for that host. One that
  * is being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it, or the
  * reason why there is none.
  */
@@ -111,7 +111,8 @@ void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
                          const struct origin_target *target, const struct origin_failure *failure);
 
 /* Is there a connection for `target` that could be used at once? */
-bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target);
+bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtime,
+                          const struct origin_target *target);
 
 /* The exchange is done with it. `reusable`: the last response was read to its end and both sides let
  * the connection persist. NULLs *connection. */
