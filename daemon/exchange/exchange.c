@@ -159,6 +159,7 @@ void exchange_run(struct exchange *x)
     x->running = true;
     for (unsigned i = 0; i < EXCHANGE_ACTIVATIONS; i++) {
         x->want_client = x->want_origin = 0;
+        x->yields = false;
         next = x->pumping ? request_pump(x) : EXCHANGE_WAIT;
         if (next == EXCHANGE_WAIT)
             next = exchange_stages[x->state](x);
@@ -171,7 +172,7 @@ void exchange_run(struct exchange *x)
     x->running = false;
     if (x->state == EXCHANGE_END)
         exchange_end(x);
-    else if (next != EXCHANGE_WAIT)
+    else if (next != EXCHANGE_WAIT || x->yields)
         loop_later(&x->worker->loop, &x->node, exchange_run_later);
     else
         exchange_set_interest(x);

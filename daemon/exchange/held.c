@@ -170,7 +170,7 @@ int hold_content(struct exchange *x)
             return r;
         hold_deadline(x);
     }
-    x->want_client |= STREAM_WRITE; /* others have their turn first: the client is always writable */
+    x->yields = true;
     return EXCHANGE_WAIT;
 }
 

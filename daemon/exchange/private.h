@@ -60,6 +60,7 @@ struct exchange {
     enum exchange_state state;
     bool closing;
     bool running; /* exchange_run() is on the stack */
+    bool yields;     /* a stage could go on, but others have their turn first */
     bool given_back; /* `done` was called: the client's side isn't ours any more */
     unsigned want_client, want_origin; /* what the stages wait for, collected by one run */
     TAILQ_ENTRY(exchange) link; /* in worker->exchanges */
