@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dived: start, signals, reload, end. The work is done by the workers (worker/worker.h); this thread
- * waits for signals.
+ * dived: start, signals, reload, end. The work is done by the workers (worker/worker.h); this
+ * thread waits for signals.
  *
  *   SIGHUP   load the configuration anew; a bad one changes nothing
  *   SIGUSR1  reopen the log files
- *   SIGTERM, SIGINT   drain: stop accepting, finish what runs (timeouts.drain), end; a second one: at once
+ *   SIGTERM, SIGINT   drain: stop accepting, finish what runs (timeouts.drain), end; a second one:
+ * at once
  */
 #include <errno.h>
 #include <getopt.h>
@@ -50,8 +51,8 @@ static void print_usage(FILE *to)
                 "Signals: HUP reload, USR1 reopen logs, TERM drain and end. See dived(8).\n");
 }
 
-/* Where findings about a configuration go: standard error at the start, later the log, and to whoever
- * asked for the reload. */
+/* Where findings about a configuration go: standard error at the start, later the log, and to
+ * whoever asked for the reload. */
 struct findings {
     bool to_log;
     char *lines; /* malloc'd, "\n" between them; NULL: none yet */
@@ -157,7 +158,8 @@ static bool is_listening(const struct config *old, const struct config_address *
     return false;
 }
 
-/* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without. */
+/* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without.
+ */
 static int bind_first(const struct config_address *address)
 {
     int fd = listener_bind(address, false);

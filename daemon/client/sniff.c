@@ -8,7 +8,8 @@
 
 #define SNIFF_LINE_MAX 16384
 
-/* A request line has " HTTP/" before its end; the HTTP/2 preface has it too, and is refused later. */
+/* A request line has " HTTP/" before its end; the HTTP/2 preface has it too, and is refused later.
+ */
 static enum sniff_result sniff_http(const char *p, size_t n)
 {
     const char *end = memchr(p, '\n', n < SNIFF_LINE_MAX ? n : SNIFF_LINE_MAX);
@@ -26,8 +27,8 @@ static enum sniff_result sniff_http(const char *p, size_t n)
         return SNIFF_OTHER;
     if (n < SNIFF_LINE_MAX)
         return SNIFF_MORE;
-    /* A request line of any length stays one (and is refused as one): taken for another protocol, what
-     * answers it would pass unseen. */
+    /* A request line of any length stays one (and is refused as one): taken for another protocol,
+     * what answers it would pass unseen. */
     return memchr(p, ' ', line) != NULL ? SNIFF_HTTP : SNIFF_OTHER;
 }
 

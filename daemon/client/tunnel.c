@@ -22,9 +22,11 @@
 #include "tls/accept.h"
 #include "tls/client_hello.h"
 
-/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be told. */
+/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be
+ * told. */
 #define TUNNEL_LAST_WORDS_MS 3000
 
+/* clang-format off */
 #define TUNNEL_STATES(X)      \
     X(CHECK, "check")         \
     X(DIAL, "dial")           \
@@ -32,6 +34,7 @@
     X(SNIFF, "sniff")         \
     X(RELAY, "relay")         \
     X(END, "end")
+/* clang-format on */
 
 enum tunnel_state {
 #define X(id, word) TUNNEL_##id,
@@ -46,10 +49,10 @@ struct tunnel {
     struct http_url url; /* authority-form */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
-    bool spliced;       /* interception.splice names it, or interception is off */
-    bool origin_spoke;  /* before the client did */
-    bool relayed;       /* bytes were passed on unseen */
-    bool decided;       /* what the client speaks is known; the dial's end is waited for */
+    bool spliced;      /* interception.splice names it, or interception is off */
+    bool origin_spoke; /* before the client did */
+    bool relayed;      /* bytes were passed on unseen */
+    bool decided;      /* what the client speaks is known; the dial's end is waited for */
     struct origin_failure failure; /* status 0: none so far */
     struct dial *dial;
     struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
@@ -257,8 +260,9 @@ static void tunnel_become_plain(struct tunnel *t)
     client_connection_read_requests(c);
 }
 
-/* The name that the certificate is minted for and that requests must be for: the client's SNI, as that
- * is the host it will check the certificate against; else what CONNECT named. False: not a name. */
+/* The name that the certificate is minted for and that requests must be for: the client's SNI, as
+ * that is the host it will check the certificate against; else what CONNECT named. False: not a
+ * name. */
 static bool tunnel_take_name(struct tunnel *t, const char *sni)
 {
     struct client_connection *c = t->client;
@@ -288,8 +292,8 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
         tunnel_relay(t);
         return;
     }
-    if (certificate_cache_get(runtime->certificates, c->tunnel.host,
-                              (time_t)worker_now(c->worker), &certificate) != 0 ||
+    if (certificate_cache_get(runtime->certificates, c->tunnel.host, (time_t)worker_now(c->worker),
+                              &certificate) != 0 ||
         tls_accept_new(runtime->accept_context, c->tunnel.host, certificate, &ssl) != 0) {
         X509_free(certificate);
         tunnel_break(t, "no certificate could be made");
@@ -311,7 +315,8 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
 
 /* ---- SNIFF ---- */
 
-static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct client_hello *hello)
+static void tunnel_decide(struct tunnel *t, enum sniff_result kind,
+                          const struct client_hello *hello)
 {
     if (t->dial != NULL) {
         t->decided = true; /* tunnel_on_dialed() comes back to it */
@@ -333,8 +338,8 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct
 
 enum banner { BANNER_MORE, BANNER_OTHER, BANNER_HTTP };
 
-/* A response without a request: to a client that is about to ask it would look like its answer, and nobody
- * has verified it. Parsers skip line ends in front, so they count for nothing here. */
+/* A response without a request: to a client that is about to ask it would look like its answer, and
+ * nobody has verified it. Parsers skip line ends in front, so they count for nothing here. */
 static enum banner tunnel_read_banner(const char *p, size_t n)
 {
     static const char version[] = "HTTP/";

@@ -180,8 +180,7 @@ void stream_want(struct stream *s, unsigned events)
         event_del(&s->write_event);
         s->armed &= ~STREAM_WRITE;
     }
-    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data &&
-        SSL_has_pending(s->ssl))
+    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data && SSL_has_pending(s->ssl))
         loop_later(s->loop, &s->wake, stream_on_wake);
 }
 
@@ -282,7 +281,8 @@ bool stream_is_quiet(struct stream *s)
     if (s->ssl != NULL && SSL_is_init_finished(s->ssl)) {
         int r;
 
-        /* TLS's own messages (session tickets behind the handshake) are taken in, and are no speech. */
+        /* TLS's own messages (session tickets behind the handshake) are taken in, and are no
+         * speech. */
         ERR_clear_error();
         r = SSL_peek(s->ssl, &byte, 1);
         s->tls_may_hold_data = r > 0;

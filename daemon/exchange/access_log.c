@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * access_log: see access_log.h. The line is put together by hand: it is written for every request, and a
- * general JSON library costs more than the rest of a small exchange.
+ * access_log: see access_log.h. The line is put together by hand: it is written for every request,
+ * and a general JSON library costs more than the rest of a small exchange.
  */
 #include "exchange/access_log.h"
 
@@ -33,8 +33,8 @@ static bool line_is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\' && c < 0x7f;
 }
 
-/* A JSON string (RFC 8259 section 7). Bytes that aren't ASCII are written as \u00XX: what clients send
- * needn't be UTF-8, and the log always is. */
+/* A JSON string (RFC 8259 section 7). Bytes that aren't ASCII are written as \u00XX: what clients
+ * send needn't be UTF-8, and the log always is. */
 static void line_string(struct buffer *line, const char *p, size_t n)
 {
     size_t start = 0;
@@ -129,7 +129,8 @@ void access_log_entry(struct buffer *line, const struct access_entry *e)
 
 void access_log_write(const struct exchange *x)
 {
-    char *url = x->url_known ? http_url_string(&x->url, x->runtime->config->log.redact_query) : NULL;
+    char *url =
+        x->url_known ? http_url_string(&x->url, x->runtime->config->log.redact_query) : NULL;
     struct access_entry e = {
         .started_unix_ms = x->started_unix_ms,
         .duration_ms = loop_now_ms(&x->worker->loop) - x->started_ms,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * access_log: one JSON object a line for each exchange and each tunnel; docs/logs.md has the fields. Also
- * counts what it writes in the metrics, so that log and metrics never disagree.
+ * access_log: one JSON object a line for each exchange and each tunnel; docs/logs.md has the
+ * fields. Also counts what it writes in the metrics, so that log and metrics never disagree.
  */
 #ifndef DIVED_EXCHANGE_ACCESS_LOG_H
 #define DIVED_EXCHANGE_ACCESS_LOG_H
@@ -20,7 +20,7 @@ struct access_entry {
     struct dive_span method;
     const char *url;
     const char *host;
-    int status; /* 0: none was sent */
+    int status;     /* 0: none was sent */
     uint64_t bytes; /* of content, to the client */
     const char *cache;
     const char *tls; /* version towards the client */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * response: HEAD and JUDGE. Reads the response's head, passes interim responses on, and decides what is
- * to become of the content: stream it, hold it, or refuse it at once.
+ * response: HEAD and JUDGE. Reads the response's head, passes interim responses on, and decides
+ * what is to become of the content: stream it, hold it, or refuse it at once.
  */
 #include <string.h>
 
@@ -24,8 +24,8 @@ static bool response_may_retry(const struct exchange *x)
     return false;
 }
 
-/* The connection ended before a whole head was there. A connection that had idled may have been closed
- * while the request was on its way (RFC 9112 section 9.5): then once more, on a new one. */
+/* The connection ended before a whole head was there. A connection that had idled may have been
+ * closed while the request was on its way (RFC 9112 section 9.5): then once more, on a new one. */
 static int response_connection_lost(struct exchange *x, bool in_order)
 {
     if (response_may_retry(x)) {
@@ -42,10 +42,10 @@ static int response_connection_lost(struct exchange *x, bool in_order)
 static int response_malformed(struct exchange *x, int error)
 {
     exchange_drop_origin(x, false);
-    return exchange_refuse(
-        x, 502, error == HTTP_E_HEAD_TOO_LARGE ? "http_response_header_section_size" :
-                                                 "http_protocol_error",
-        "the origin's response is not acceptable: %s", http_error_text(error));
+    return exchange_refuse(x, 502,
+                           error == HTTP_E_HEAD_TOO_LARGE ? "http_response_header_section_size"
+                                                          : "http_protocol_error",
+                           "the origin's response is not acceptable: %s", http_error_text(error));
 }
 
 int response_queue_head(struct exchange *x, int status, enum http_body framing,
@@ -76,7 +76,8 @@ int response_queue_head(struct exchange *x, int status, enum http_body framing,
     return r;
 }
 
-/* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't expect. */
+/* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't
+ * expect. */
 static int response_interim(struct exchange *x)
 {
     int r = 0;
@@ -196,8 +197,8 @@ static int response_stream(struct exchange *x)
         x->client_body = HTTP_BODY_UNTIL_CLOSE;
     else if (x->client_body == HTTP_BODY_UNTIL_CLOSE && x->request.minor > 0)
         x->client_body = HTTP_BODY_CHUNKED;
-    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1, NULL) !=
-        0)
+    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1,
+                            NULL) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     x->head_sent = true;
     x->status = x->response.status;
@@ -205,8 +206,8 @@ static int response_stream(struct exchange *x)
     return EXCHANGE_STREAM;
 }
 
-/* What comes behind a 101 isn't covered by any scope, but of a host whose policy can't be validated every
- * resource is refused. */
+/* What comes behind a 101 isn't covered by any scope, but of a host whose policy can't be validated
+ * every resource is refused. */
 static int response_judge_upgrade(struct exchange *x)
 {
     if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE)

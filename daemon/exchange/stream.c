@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * stream: STREAM and AFTER. Content that passes as it comes: what no policy covers, and everything in
- * report-only, where it is hashed on its way and judged when it is gone.
+ * stream: STREAM and AFTER. Content that passes as it comes: what no policy covers, and everything
+ * in report-only, where it is hashed on its way and judged when it is gone.
  */
 #include <string.h>
 
 #include "exchange/private.h"
 
-#define STREAM_ROUNDS 16               /* writes in a row before others have their turn */
-#define STREAM_SMALL (16 * 1024)       /* what is copied behind the head, to be one write (one record) */
+#define STREAM_ROUNDS 16 /* writes in a row before others have their turn */
+#define STREAM_SMALL                                                                               \
+    (16 * 1024) /* what is copied behind the head, to be one write (one record)                    \
+                 */
 
 static void stream_hash(struct exchange *x, const char *p, size_t n)
 {
@@ -119,8 +121,8 @@ int stream_content(struct exchange *x)
     for (unsigned round = 0; round < STREAM_ROUNDS; round++) {
         struct dive_span content = {0};
         size_t n;
-        int r = x->origin == NULL ? HTTP_DONE :
-                                    body_next(&x->response_body, &x->origin->channel.in, &content);
+        int r = x->origin == NULL ? HTTP_DONE
+                                  : body_next(&x->response_body, &x->origin->channel.in, &content);
 
         if (r < 0)
             return exchange_break(x, "the origin's content is malformed: %s", http_error_text(r));
@@ -149,8 +151,7 @@ int stream_content(struct exchange *x)
 /* The client has everything and may go on; the verdict of report-only is waited for without it. */
 int after_verdict(struct exchange *x)
 {
-    bool decided = x->verifier == NULL ||
-                   dive_verifier_verdict(x->verifier) != DIVE_UNDECIDED;
+    bool decided = x->verifier == NULL || dive_verifier_verdict(x->verifier) != DIVE_UNDECIDED;
 
     if (!decided) {
         exchange_give_back(x);

@@ -58,8 +58,8 @@ static const char *origin_route(const struct origin_target *target)
 
 static bool origin_is_for(const struct origin_connection *c, const struct origin_target *target)
 {
-    return c->tls == target->tls && c->port == target->port &&
-           strcmp(c->host, target->host) == 0 && strcmp(c->route, origin_route(target)) == 0;
+    return c->tls == target->tls && c->port == target->port && strcmp(c->host, target->host) == 0 &&
+           strcmp(c->route, origin_route(target)) == 0;
 }
 
 static struct origin_list *origin_bucket(struct origin_pool *pool, uint32_t hash)
@@ -150,8 +150,7 @@ static void origin_become_idle(struct origin_connection *c)
     channel_trim(&c->channel);
     loop_timer_set(&c->timer, c->runtime->config->timeouts.origin_pool_idle_ms);
     stream_want(&c->channel.stream, STREAM_READ);
-    TAILQ_FOREACH(other, bucket, link)
-    {
+    TAILQ_FOREACH (other, bucket, link) {
         if (other->state == ORIGIN_IDLE && origin_is_for(other, &target)) {
             idle++;
             last = other;

@@ -20,7 +20,8 @@
 #include "origin/pool.h"
 #include "report/reporter.h"
 
-#define WORKER_HEAD_MAX (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
+#define WORKER_HEAD_MAX                                                                            \
+    (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
 #define HOUSEKEEPING_MS 1000
 #define DRAIN_TICK_MS 50
 
@@ -98,8 +99,7 @@ static struct listener *worker_find_listener(struct worker *worker,
 {
     struct listener *listener;
 
-    TAILQ_FOREACH(listener, &worker->listeners, link)
-    {
+    TAILQ_FOREACH (listener, &worker->listeners, link) {
         if (listener->address_length == address->len &&
             memcmp(&listener->address, &address->addr, address->len) == 0)
             return listener;
@@ -120,7 +120,8 @@ static void worker_set_listeners(struct worker *worker, const int *sockets, size
         if (listener != NULL) {
             listener->index = (unsigned)i;
             if (sockets[i] >= 0)
-                close(sockets[i]); /* nobody would accept from it, and SO_REUSEPORT would give it clients */
+                close(sockets[i]); /* nobody would accept from it, and SO_REUSEPORT would give it
+                                      clients */
         } else if (sockets[i] >= 0 && listener_open(worker, (unsigned)i, address, sockets[i]) != 0)
             log_error("worker", "%s: out of memory, not listening", address->text);
     }
@@ -209,8 +210,8 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
         return DIVE_E_NOMEM;
     memcpy(copy, sockets, count * sizeof(*copy));
     pthread_mutex_lock(&worker->mailbox_lock);
-    /* One that wasn't even looked at: the newer one replaces it. Sockets that it was to open are still to be
-     * opened where the newer one counts on them. */
+    /* One that wasn't even looked at: the newer one replaces it. Sockets that it was to open are
+     * still to be opened where the newer one counts on them. */
     for (size_t i = 0; i < count; i++)
         if (copy[i] < 0)
             copy[i] = worker_take_unread_socket(worker, &runtime->config->listeners.v[i].address);
