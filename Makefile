@@ -157,7 +157,7 @@ lint:
 	clang-format --dry-run --Werror $(SOURCES)
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -Idaemon lib daemon
+	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
 
 ## clean: remove everything that was built
 clean:
