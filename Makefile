@@ -108,8 +108,65 @@ unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
 	$(BUILD)/tests/unit-lib --jobs 2
 	$(BUILD)/tests/unit-daemon --jobs 2
 
+# A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
+SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
+             $(PYTHON) -m pytest -p no:cacheprovider -q tests/scenarios
+
+## scenarios: the end-to-end tests alone: real DNS, TLS, origins and clients (ONLY=expr selects)
+scenarios: all
+	$(SCENARIOS) $(if $(ONLY),-k '$(ONLY)')
+
+## check: all tests (also with SANITIZER=address,undefined)
+check: all unit scenarios
+
+## demo: the daemon releases, blocks and reports real downloads; a table of what the client sees
+demo: all
+	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/demo.py
+
+## run: a proxy for yourself on 127.0.0.1:3128, and the environment that points your tools at it
+run: all
+	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl sh tests/run.sh
+
+## bench: CPU and memory beside nginx and squid, in one run
+bench: all
+	DIVED=$(CURDIR)/$(BUILD)/dived $(PYTHON) tests/bench/bench.py
+
+## deps: install what is needed (Debian 12, as root or with sudo)
+DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
+        libcap-ng-dev libseccomp-dev node-llhttp ca-certificates dns-root-data
+TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
+             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux
+LINT_DEPS := clang-format clang-tidy cppcheck
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+deps:
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
+
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch])
+
+## fmt: format the C sources in place
+fmt:
+	clang-format -i $(SOURCES)
+
+## lint: clang-format in dry run, a clang build with the same warnings, cppcheck
+lint:
+	clang-format --dry-run --Werror $(SOURCES)
+	$(MAKE) CC=clang BUILD=build/clang all
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -Idaemon lib daemon
+
+## clean: remove everything that was built
+clean:
+	rm -rf build
+
+## help: this list
+help:
+	@echo "make [target] [CC=clang] [SANITIZER=address,undefined|thread] [V=1]"
+	@sed -n 's/^## /  /p' $(MAKEFILE_LIST)
+
 FORCE:
-.PHONY: all unit FORCE
+.PHONY: all unit scenarios check demo run bench deps fmt lint clean help FORCE
 
 -include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(BUILD)/daemon/main.d \
          $(patsubst %.o,%.d,$(call obj,$(UNIT_LIB_SRC) $(UNIT_DAEMON_SRC)))

@@ -147,6 +147,27 @@ static int open_logs(const struct config *config)
     return 0;
 }
 
+/* Does the running configuration listen there already? */
+static bool is_listening(const struct config *old, const struct config_address *address)
+{
+    for (size_t i = 0; old != NULL && i < old->listeners.n; i++)
+        if (old->listeners.v[i].address.len == address->len &&
+            memcmp(&old->listeners.v[i].address.addr, &address->addr, address->len) == 0)
+            return true;
+    return false;
+}
+
+/* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without. */
+static int bind_first(const struct config_address *address)
+{
+    int fd = listener_bind(address, false);
+
+    if (fd < 0)
+        return -1;
+    close(fd);
+    return listener_bind(address, true);
+}
+
 /* One socket for each worker and listener; -1 where `old` listens already. Row by row. */
 static int *bind_listeners(const struct config *config, const struct config *old, unsigned workers,
                            struct findings *findings)
@@ -159,12 +180,12 @@ static int *bind_listeners(const struct config *config, const struct config *old
         return NULL;
     for (; made < n * workers; made++) {
         const struct config_address *address = &config->listeners.v[made % n].address;
-        bool open = false;
+        bool open = is_listening(old, address);
 
-        for (size_t i = 0; old != NULL && i < old->listeners.n && !open; i++)
-            open = old->listeners.v[i].address.len == address->len &&
-                   memcmp(&old->listeners.v[i].address.addr, &address->addr, address->len) == 0;
-        sockets[made] = open ? -1 : listener_bind(address);
+        if (!open)
+            sockets[made] = made < n ? bind_first(address) : listener_bind(address, true);
+        else
+            sockets[made] = -1;
         if (!open && sockets[made] < 0) {
             find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s", address->text,
                  strerror(errno));
@@ -303,16 +324,15 @@ static int daemon_start(struct daemon *daemon)
         return EX_OSERR;
     }
     daemon->worker_count = count_workers(config);
+    if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
+                    sizeof(why)) != 0) {
+        log_error("admin", "%s", why);
+        return EX_UNAVAILABLE;
+    }
     sockets = bind_listeners(config, NULL, daemon->worker_count, &findings);
     free(findings.lines);
     if (sockets == NULL)
         return EX_UNAVAILABLE;
-    if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
-                    sizeof(why)) != 0) {
-        log_error("admin", "%s", why);
-        close_sockets(sockets, n * daemon->worker_count);
-        return EX_UNAVAILABLE;
-    }
     for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
         r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
         if (r == 0)

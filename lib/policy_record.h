@@ -60,7 +60,8 @@ int dive_policy_parse(struct dive_policy *out, struct dive_span text, unsigned a
 
 /* Chooses among all TXT records at one name: those with an accepted `v` count, the newer version wins.
  * DIVE_E_UNSUPPORTED: none counts, or *ambiguous, two of the same winning version. A record with an
- * accepted `v` that is otherwise faulty makes the name unsupported too. */
+ * accepted `v` that is otherwise faulty counts too: if its version wins, the name is unsupported.
+ * DIVE_E_NOMEM. `fault` may be NULL. */
 int dive_policy_select(struct dive_policy *out, const struct dive_span *texts, size_t n,
                        unsigned accepted, bool *ambiguous, struct dive_fault *fault) DIVE_MUST_USE;
 

@@ -13,6 +13,9 @@
  * While invalidate-keys-cache lies in the future, no cache counts: ASKED already asks past them
  * all, CACHED has no entry, and FRESH would ask the same again, so it has none either.
  *
+ * For DIVE_KEY_CACHE_CAP seconds after it, the record cache has no key that was stored before it, but
+ * caches below us (the resolver's) may: what our cache doesn't hold is asked past them too.
+ *
  * At one Key ID the levels are read from the closest upward, like the policy's: the first with a
  * record is used, even if that record is invalid. At most ENTRIES_MAX Key IDs times the levels of
  * the host times two are ever asked, each name once a round.
@@ -50,8 +53,8 @@ static void look_up(struct dive_verifier *v, struct key_chain *chain, size_t lev
 {
     struct lookup l = {.domain = v->domain[level],
                        .key_id = chain->key_id,
-                       .source = LOOKUP_ASKED,
-                       .fresh = round == ROUND_FRESH || v->keys_uncached};
+                       .source = LOOKUP_ASKED};
+    bool past_caches = round == ROUND_FRESH || v->keys_uncached;
     size_t len = strlen(l.key_id) + sizeof(infix) - 1 + strlen(l.domain);
     uint32_t *at = &chain->at[level][round];
 
@@ -69,8 +72,9 @@ static void look_up(struct dive_verifier *v, struct key_chain *chain, size_t lev
         l.security = DIVE_DNS_SECURE;
         *at = lookup_add(v, &l);
     } else {
-        if (!l.fresh)
+        if (!past_caches)
             *at = lookup_from_cache(v, &l, now);
+        l.fresh = past_caches || v->keys_invalidated;
         if (!*at && round == ROUND_FRESH && v->options.cache)
             dive_record_cache_evict(v->options.cache, l.name);
         if (!*at && may_ask && !v->error)
@@ -179,7 +183,7 @@ static bool fresh_may_help(const struct dive_verifier *v, const struct checked_e
         if (!at)
             continue;
         any_cached |= v->lookups[at - 1].source == LOOKUP_CACHED;
-        any_possible |= v->lookups[at - 1].source != LOOKUP_IMPOSSIBLE;
+        any_possible |= v->lookups[at - 1].source != LOOKUP_IMPOSSIBLE && !v->lookups[at - 1].fresh;
     }
     switch (e->outcome) {
     case ENTRY_OUTCOME_KEY_NOT_FOUND:
@@ -217,6 +221,8 @@ void verifier_keys_begin(struct dive_verifier *v, int64_t now)
     uint32_t index;
 
     v->keys_uncached = v->policy->has_invalidate_keys && now <= v->policy->invalidate_keys;
+    v->keys_invalidated = v->policy->has_invalidate_keys && !v->keys_uncached &&
+                          now - v->policy->invalidate_keys <= DIVE_KEY_CACHE_CAP;
     for (size_t i = 0; i < v->n_entries && !v->error; i++) {
         struct checked_entry *e = &v->entry[i];
 

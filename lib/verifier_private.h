@@ -69,7 +69,7 @@ enum lookup_source {
 };
 
 struct lookup {
-    char *name;         /* owned by the verifier: in `names`, or of its own when `is_key` */
+    char *name;         /* owned by the verifier: with `domain` for a policy, else of its own */
     const char *domain; /* the level it is asked at, into `host` */
     const char *key_id; /* NULL for a policy name; into the head */
     enum lookup_source source;
@@ -127,7 +127,7 @@ struct dive_verifier {
 
     char host[DIVE_DOMAIN_BUF];
     size_t n_levels;     /* 0 for an IP literal */
-    const char **domain; /* n_levels of them, into `host`; one allocation with `names` */
+    const char **domain; /* n_levels of them, into `host`; one allocation with the names */
 
     struct lookup *lookups; /* the policy's first: lookup i is that of level i */
     size_t n_lookups, lookups_room, n_policy_lookups;
@@ -150,6 +150,7 @@ struct dive_verifier {
 
     enum keys_phase phase;
     bool keys_uncached; /* invalidate-keys-cache lies in the future: nothing from a cache counts */
+    bool keys_invalidated; /* it has passed, but caches of the resolver may be older */
     struct key_chain chain[ENTRIES_MAX];
     size_t n_chains;
     struct checked_entry entry[ENTRIES_MAX];

@@ -67,7 +67,7 @@ static void listener_on_connection(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-int listener_bind(const struct config_address *address)
+int listener_bind(const struct config_address *address, bool shared)
 {
     int one = 1, saved;
     int fd = socket(address->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -75,7 +75,7 @@ int listener_bind(const struct config_address *address)
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
+    if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
         (address->addr.ss_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0) ||
         bind(fd, (const struct sockaddr *)&address->addr, address->len) != 0 ||

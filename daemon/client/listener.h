@@ -20,8 +20,9 @@ struct listener {
     TAILQ_ENTRY(listener) link;
 };
 
-/* A bound, listening socket with SO_REUSEPORT. -1 with errno set. */
-int listener_bind(const struct config_address *address);
+/* A bound, listening socket; `shared`: with SO_REUSEPORT. -1 with errno set. Not shared it can't be had
+ * while anybody listens there, another process of ours with SO_REUSEPORT included. */
+int listener_bind(const struct config_address *address, bool shared);
 
 /* Takes over `fd`. 0 or a negative DIVE_E*. */
 int listener_open(struct worker *worker, unsigned index, const struct config_address *address,

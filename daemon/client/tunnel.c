@@ -22,6 +22,9 @@
 #include "tls/accept.h"
 #include "tls/client_hello.h"
 
+/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be told. */
+#define TUNNEL_LAST_WORDS_MS 3000
+
 #define TUNNEL_STATES(X)      \
     X(CHECK, "check")         \
     X(DIAL, "dial")           \
@@ -474,6 +477,8 @@ static void tunnel_on_dialed(void *arg, const struct dial_outcome *outcome)
     } else if (t->state == TUNNEL_DIAL) {
         tunnel_reply(t);
     } else if (t->state == TUNNEL_SNIFF) {
+        if (t->failure.status != 0 && !t->decided)
+            loop_timer_set(&t->timer, TUNNEL_LAST_WORDS_MS);
         t->decided = false;
         tunnel_sniff(t);
     }

@@ -16,7 +16,7 @@ struct buffer {
 
 static inline const char *buffer_data(const struct buffer *b)
 {
-    return b->memory + b->start;
+    return b->memory != NULL ? b->memory + b->start : "";
 }
 
 static inline size_t buffer_length(const struct buffer *b)

@@ -154,7 +154,8 @@ void access_log_write(const struct exchange *x)
     if (x->verifier != NULL) {
         e.policy_domain = dive_verifier_policy_domain(x->verifier);
         e.key_id = dive_verifier_key_id(x->verifier);
-        e.dnssec = dive_security_word(dive_verifier_policy_security(x->verifier));
+        if (x->url.at.kind == HTTP_HOST_NAME) /* an address has no name to ask DNS about */
+            e.dnssec = dive_security_word(dive_verifier_policy_security(x->verifier));
     }
     access_log_entry(&e);
     free(url);

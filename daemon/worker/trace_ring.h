@@ -10,10 +10,11 @@
 
 #include "lib/error.h"
 
-#define TRACE_RING_BYTES_MAX (64 * 1024) /* of one trace, NUL included; a longer one is not kept   \
-                                          */
-#define TRACE_RING_TOTAL_MAX (32 << 20)  /* bytes of all of them */
-#define TRACE_RING_ID_SIZE 64            /* of an id, NUL included; a longer one is not kept */
+#define TRACE_RING_BYTES_MAX                                                                       \
+    (64 * 1024)                         /* of one trace, NUL included; a longer one is not kept    \
+                                         */
+#define TRACE_RING_TOTAL_MAX (32 << 20) /* bytes of all of them */
+#define TRACE_RING_ID_SIZE 64           /* of an id, NUL included; a longer one is not kept */
 
 struct trace_ring;
 

@@ -10,7 +10,8 @@ everything. Faults:
 
     drop            no answer at all
     servfail, refused, nxdomain (without a proof)
-    delay:SECONDS   the true answer, late
+    delay:SECONDS   the true answer, so long after the first time that it was asked for: as a resolver that
+                    has to find out first, and then answers all who asked again in between
     unsigned        the true answer without its signatures: a lie about a signed zone
     forge:TEXT      a TXT record of that text, unsigned
     garbage         bytes that are no DNS message
@@ -73,6 +74,7 @@ class Server:
     def __init__(self, upstream, directory):
         self.upstream = upstream
         self.faults = Faults(os.path.join(directory, "faults.json"))
+        self.first = {}  # (name, type) -> when a delayed answer was first asked for
         self.log = open(os.path.join(directory, "queries.log"), "a", buffering=1, encoding="utf-8")
 
     async def ask(self, message):
@@ -90,7 +92,11 @@ class Server:
         self.log.write(f"{time.time():.3f} {name or '.'} {TYPES.get(kind, kind)}\n")
         fault = self.faults.of(name)
         if fault and fault.startswith("delay:"):
-            await asyncio.sleep(float(fault[6:]))
+            now, seconds = time.monotonic(), float(fault[6:])
+            first = self.first.get((name, kind), 0)
+            if now - first > seconds + 3:
+                first = self.first[(name, kind)] = now
+            await asyncio.sleep(max(0, first + seconds - now))
             fault = None
         if fault is None:
             return await self.ask(message)

@@ -104,7 +104,7 @@ class Lab:
         return f"{scheme}://{host}:{port}/b/{behaviour}"
 
     def catalogue(self, draft):
-        return web.catalogue(self.keys, draft)
+        return web.catalogue(self.keys, draft, self.state["made"])
 
     def new_host(self, **how):
         """A fresh host below lab.example with a policy and keys of its own (Dns.new_host())."""
@@ -202,7 +202,7 @@ def wait_signed(knot_socket):
 
 
 def start(directory, base_port):
-    ports = free_ports(base_port)
+    ports, made = free_ports(base_port), int(time.time())
     rng = random.SystemRandom()
     low_address = f"127.{rng.randrange(16, 250)}.{rng.randrange(1, 250)}.{rng.randrange(1, 250)}"
     low_ports = all(bindable(p, socket.SOCK_STREAM, low_address) for p in (80, 443))
@@ -225,7 +225,8 @@ def start(directory, base_port):
                                       str(ports["collector"]), where("pki"), directory)
         children["dnsproxy"] = spawn(directory, "dnsproxy", *script("dnsproxy.py"),
                                      str(ports["dnsproxy"]), str(ports["dns"]), where("dns"))
-        nginx_conf = web.write(where("nginx"), keys, ports, low_address, low_ports, where("pki"))
+        nginx_conf = web.write(where("nginx"), keys, made, ports, low_address, low_ports,
+                               where("pki"))
         children["nginx"] = spawn(directory, "nginx", dns.tool("nginx"), "-p", where("nginx"), "-c",
                                   nginx_conf, "-e", "stderr")
         wait_ports(ports, children, ("dns", "dnsproxy", "http", "https", "origin", "origin-tls",
@@ -237,7 +238,7 @@ def start(directory, base_port):
         for child in children.values():
             child.wait(5)
         raise
-    state = {"ports": ports, "anchor": anchor, "low-address": low_address, "low-ports": low_ports,
+    state = {"made": made, "ports": ports, "anchor": anchor, "low-address": low_address, "low-ports": low_ports,
              "knot-socket": knot_socket,
              "processes": {name: [child.pid, start_time(child.pid)] for name, child in children.items()}}
     with open(where("lab.json.new"), "w", encoding="utf-8") as f:

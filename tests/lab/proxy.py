@@ -253,7 +253,9 @@ class Proxy:
         head, body = os.path.join(work, "head"), os.path.join(work, "body")
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         command = ["curl", "-q", "-sS", "--max-time", str(timeout), "-x", proxy or self.address,
-                   "--suppress-connect-headers", "--cacert", self.ca, "-D", head, "-o", body, *args, url]
+                   "--suppress-connect-headers", "--cacert", self.ca, "-D", head, *args, url]
+        if "-o" not in args:
+            command += ["-o", body]
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=env,
                                   timeout=timeout + 10, check=False)

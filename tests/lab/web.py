@@ -11,7 +11,6 @@ import hashlib
 import os
 import random
 import re
-import time
 
 import sign
 
@@ -44,11 +43,12 @@ def flipped(body):
     return body[:-1] + bytes([body[-1] ^ 1])
 
 
-def catalogue(keys, draft):
-    return catalogue01(keys) if draft == "01" else catalogue00(keys)
+def catalogue(keys, draft, now):
+    """`now`: when the lab was made, in Unix seconds; signatures are dated by it."""
+    return catalogue01(keys, now) if draft == "01" else catalogue00(keys)
 
 
-def catalogue01(keys):
+def catalogue01(keys, now):
     body = content(1024)
     ed1 = keys["ed1"]
     made = []
@@ -148,7 +148,6 @@ def catalogue01(keys):
     add("foreign-label-beside", [(n, v + (', x=("@status");alg="hmac-sha256";keyid="shared"'
                                           if n == "Signature-Input" else ", x=:AAAA:"
                                           if n == "Signature" else "")) for n, v in good()])
-    now = int(time.time())
     add("expired", good(extra=f";created={now - 100};expires={now - 50}"), ANY)
     add("not-yet-expired", good(extra=f";created={now - 100};expires={now + 86400}"))
     add("created-in-the-future", good(extra=f";created={now + 86400}"), ANY)
@@ -277,13 +276,13 @@ location = /health { access_log off; return 200 "ok"; }
 """
 
 
-def write(directory, keys, ports, low_address, low_ports, pki):
+def write(directory, keys, now, ports, low_address, low_ports, pki):
     """Writes the files and nginx.conf; returns its path."""
     www = os.path.join(directory, "www")
     os.makedirs(www, exist_ok=True)
     os.makedirs(os.path.join(directory, "tmp"), exist_ok=True)
     written, locations = {}, []
-    for resource in catalogue01(keys) + catalogue00(keys):
+    for resource in catalogue01(keys, now) + catalogue00(keys):
         name = hashlib.sha256(resource.body).hexdigest()[:24]
         if name not in written:
             written[name] = os.path.join(www, name)

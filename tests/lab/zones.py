@@ -21,7 +21,7 @@ ZONES = {
     ".": "knot", "example.": "knot", "dive01.example.": "knot", "dive00.example.": "knot",
     "child.dive01.example.": "knot", "insecure.dive01.example.": "unsigned",
     "nsec3.example.": "nsec3", "unsigned.example.": "unsigned", "bogus.example.": "bogus",
-    "expired.example.": "expired", "lab.example.": "knot", "collector.example.": "knot",
+    "expired.example.": "expired", "lab.example.": "nsec3", "collector.example.": "knot",
 }
 
 
@@ -100,7 +100,10 @@ BAD_POLICIES = {
 
 
 def lab_zone(keys, ports, low_address):
-    """lab.example: one host a scenario, each with a policy of its own."""
+    """lab.example: one host a scenario, each with a policy of its own.
+
+    By NSEC3, so that libunbound doesn't conclude from a denial of yesterday's names that a host made
+    a moment ago isn't there (RFC 8198)."""
     zone = Zone("lab.example.", minimum=1)
     report = f"https://collector.example:{ports['collector']}/report"
 

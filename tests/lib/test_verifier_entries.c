@@ -3,6 +3,7 @@
  * test_verifier_entries: the readings of the drafts that the design lays down about key records and
  * signature entries, one test a statement, named after it.
  */
+#include "lib/key_record.h"
 #include "verifier_lab.h"
 
 static struct lab_key key, other;
@@ -259,10 +260,28 @@ Test(design_rows_keys, invalidate_keys_cache_purges_what_was_stored_until_then)
     cr_assert_null(lab_asked(lab, KEY_NAME, false), "stored later than the timestamp");
     lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", invalidate-keys-cache=1700000000");
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
-    cr_assert(lab_asked(lab, KEY_NAME, false));
+    cr_assert_null(lab_asked(lab, KEY_NAME, false), "the resolver's cache may be older too");
+    cr_assert(lab_asked(lab, KEY_NAME, true));
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
-    cr_assert_null(lab_asked(lab, KEY_NAME, false), "cached again since");
+    cr_assert_eq(count_asked(lab, "_divekey", true), 0, "cached again since");
+    cr_assert_eq(count_asked(lab, "_divekey", false), 0);
     lab_free(lab);
+}
+
+Test(design_rows_keys, a_day_after_invalidate_keys_cache_the_resolver_counts_again)
+{
+    static const char text[] = LAB_POLICY_01 ", invalidate-keys-cache=1700000000";
+
+    for (int64_t late = 0; late < 2; late++) {
+        struct lab *lab = with_cache(lab_signed(&key));
+
+        lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, text);
+        lab->now = 1700000000 + DIVE_KEY_CACHE_CAP + late;
+        cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+        cr_assert_eq(count_asked(lab, KEY_NAME, late == 0), 1);
+        cr_assert_eq(count_asked(lab, KEY_NAME, late != 0), 0);
+        lab_free(lab);
+    }
 }
 
 Test(design_rows_keys, a_future_invalidate_keys_cache_means_fresh_queries_only)
@@ -281,10 +300,10 @@ Test(design_rows_keys, a_future_invalidate_keys_cache_means_fresh_queries_only)
     }
     lab->now = LAB_NOW + 101;
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
-    cr_assert_eq(count_asked(lab, "_divekey", true), 0);
-    cr_assert(lab_asked(lab, KEY_NAME, false), "nothing stored until then counts");
+    cr_assert_eq(count_asked(lab, "_divekey", false), 0);
+    cr_assert(lab_asked(lab, KEY_NAME, true), "nothing stored until then counts");
     cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
-    cr_assert_eq(count_asked(lab, KEY_NAME, false), 0);
+    cr_assert_eq(count_asked(lab, KEY_NAME, true), 0, "stored since");
     /* While it lies ahead, a key that isn't found was asked for freshly already. */
     lab->now = LAB_NOW;
     lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, NULL);
@@ -676,4 +695,105 @@ Test(design_rows_keys, failure_reason_of_all_the_same_or_mixed)
     expect_two("gone", "keyABC", "no-valid-key");
     expect_two("bad", "bogus", "no-valid-key");
     expect_two("gone", "in-valid", "no-valid-key");
+}
+
+/* --- what the cache holds afterwards --- */
+
+static bool cached(struct lab *lab, const char *name)
+{
+    struct dive_record_peek peek;
+
+    return dive_record_cache_peek(lab->options.cache, name, lab->now, &peek);
+}
+
+Test(design_rows_keys, invalidate_keys_cache_purges_keys_that_this_response_does_not_name)
+{
+    struct lab *lab = with_cache(lab_signed(&key));
+    struct dive_answer absent = {.security = DIVE_DNS_SECURE};
+
+    cr_assert_eq(dive_record_cache_put(lab->options.cache, "old._divekey.ftp.dive.example", &absent,
+                                       LAB_NOW - 1, 500),
+                 0);
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert(cached(lab, "old._divekey.ftp.dive.example"));
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", invalidate-keys-cache=1699999999");
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_not(cached(lab, "old._divekey.ftp.dive.example"));
+    lab_free(lab);
+}
+
+Test(design_rows_keys, a_key_stored_by_an_older_clock_after_the_purge_does_not_count)
+{
+    for (int64_t at = 0; at < 2; at++) {
+        struct lab *lab = with_cache(lab_signed(&key));
+        struct dive_span txt = dive_span_str(lab_key_text(&key, ", cache=300"));
+        struct dive_answer answer = {.security = DIVE_DNS_SECURE, .txt = &txt, .n = 1};
+
+        lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE,
+                LAB_POLICY_01 ", cache=300, invalidate-keys-cache=1699999990");
+        cr_assert_eq(lab_run(lab), DIVE_ACCEPT); /* the policy is cached, so the purge is over */
+        cr_assert_eq(
+            dive_record_cache_put(lab->options.cache, KEY_NAME, &answer, 1699999990 + at, 300), 0);
+        cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+        cr_assert_eq(count_asked(lab, KEY_NAME, true), at == 0);
+        cr_assert_eq(count_asked(lab, KEY_NAME, false), 0);
+        lab_free(lab);
+    }
+}
+
+Test(design_rows_keys, nothing_is_stored_while_invalidate_keys_cache_lies_ahead)
+{
+    struct lab *lab = with_cache(lab_signed(&key));
+
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", invalidate-keys-cache=1700000000");
+    lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, lab_key_text(&key, ", cache=300"));
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_not(cached(lab, KEY_NAME));
+    lab->now++;
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert(cached(lab, KEY_NAME));
+    lab_free(lab);
+}
+
+Test(design_rows_keys, a_cached_key_that_failed_is_gone_whatever_dns_says_then)
+{
+    struct lab *lab = with_cache(lab_signed(&key));
+
+    lab_key_make(&other, DIVE_ALGORITHM_ED25519);
+    lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, lab_key_text(&other, ", cache=300"));
+    lab_rejects(lab, "signature-mismatch");
+    cr_assert(cached(lab, KEY_NAME));
+    lab_dns(lab, KEY_NAME, DIVE_DNS_NO_ANSWER, NULL);
+    lab_rejects(lab, "dnssec-unavailable");
+    cr_assert_not(cached(lab, KEY_NAME));
+    lab_free(lab);
+}
+
+Test(design_rows_keys, nothing_above_a_cached_record_is_asked)
+{
+    struct lab *lab = with_cache(lab_signed(&key));
+
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, NULL);
+    lab_dns(lab, "_dive.example", DIVE_DNS_SECURE, LAB_POLICY_01 ", cache=300");
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, LAB_POLICY_01 ", cache=300");
+    lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, lab_key_text(&key, ", cache=300"));
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    dive_record_cache_evict(lab->options.cache, "_dive.www.dive.example");
+    dive_record_cache_evict(lab->options.cache, "_dive.example");
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_eq(lab->n_wants, 1);
+    cr_assert_str_eq(lab->want[0].name, "_dive.www.dive.example");
+    lab_free(lab);
+    /* The same of keys: the policy stands at the TLD, the key is cached one level below it. */
+    lab = with_cache(lab_signed(&key));
+    lab_dns(lab, POLICY_NAME, DIVE_DNS_SECURE, NULL);
+    lab_dns(lab, "_dive.example", DIVE_DNS_SECURE, LAB_POLICY_01 ", cache=300");
+    lab_dns(lab, KEY_NAME, DIVE_DNS_SECURE, lab_key_text(&key, ", cache=300"));
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    dive_record_cache_evict(lab->options.cache, HOST_KEY_NAME);
+    dive_record_cache_evict(lab->options.cache, "keyABC._divekey.example");
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_eq(count_asked(lab, "_divekey", false), 1);
+    cr_assert(lab_asked(lab, HOST_KEY_NAME, false));
+    lab_free(lab);
 }

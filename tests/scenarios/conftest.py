@@ -29,6 +29,7 @@ def lab():
         yield labmodule.Lab(os.environ["LAB_DIR"])
         return
     directory = tempfile.mkdtemp(prefix="dive-lab-")
+    os.chmod(directory, 0o755)  # for the scenario of an ordinary user
     try:
         yield labmodule.up(directory)
     finally:

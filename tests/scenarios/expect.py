@@ -6,13 +6,13 @@ LOG_FIELDS = ("ts exchange client user method url host status bytes duration_ms 
               "action policy_domain key_id dnssec").split()
 
 
-def released(response, body, verdict="verified", action=None):
-    """The origin's content, whole and unchanged."""
+def released(response, body, verdict="verified", action=None, match=""):
+    """The origin's content, whole and unchanged. `match`: in the URL of the log's entry."""
     assert response.exit == 0, response
     assert response.status == 200, response
     assert response.body == body, response
     assert "error=" not in (response.field("proxy-status") or ""), response
-    entry = response.log()
+    entry = response.log(match)
     assert entry["verdict"] == verdict, entry
     assert entry["action"] == (action or ("released" if verdict == "verified" else "streamed")), entry
     return entry

@@ -46,10 +46,9 @@ def test_loopback_and_private_by_literal_is_refused(guarded, lab, literal):
     got = guarded.raw(f"GET http://{literal}:{lab.ports['http']}/plain HTTP/1.1\r\nHost: {literal}:"
                       f"{lab.ports['http']}\r\nConnection: close\r\n\r\n".encode())
     assert b"plain text" not in got and got.split(b" ")[1] in (b"400", b"403", b"502"), got
-    got = guarded.raw(f"CONNECT {literal}:{lab.ports['https']} HTTP/1.1\r\nHost: {literal}:"
-                      f"{lab.ports['https']}\r\n\r\n".encode(), timeout=8)
-    # a 200 to CONNECT is fine if the tunnel leads nowhere: the guard is on the address connected to
-    assert got.how != "timeout", got
+    # A 200 to CONNECT is fine if it leads nowhere: the guard is on the address connected to.
+    response = guarded.curl(f"https://{literal}:{lab.ports['https']}/plain", "-g", "-k")
+    assert b"plain text" not in response.body and response.status in (0, 400, 403, 502), response
 
 
 @pytest.mark.parametrize("host", FORBIDDEN)
@@ -180,6 +179,7 @@ def test_a_request_body_over_the_limit_is_413(dived, lab):
 
 def test_connections_per_client_are_limited(dived, lab):
     one = dived(limits={"connections": 100, "connections-per-client": 5})
+    time.sleep(0.3)  # the start's own probe has left
     held = [one.connect() for _ in range(5)]
     time.sleep(0.2)
     got = one.raw(request(lab, "Connection: close\r\n"), timeout=5)
@@ -193,6 +193,7 @@ def test_connections_per_client_are_limited(dived, lab):
 
 def test_connections_are_limited_in_all(dived, lab):
     one = dived(limits={"connections": 5, "connections-per-client": 5})
+    time.sleep(0.3)
     held = [socket.create_connection(("127.0.0.1", one.port), timeout=5,
                                      source_address=(f"127.0.0.{i + 10}", 0)) for i in range(5)]
     time.sleep(0.2)

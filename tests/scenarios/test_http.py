@@ -162,7 +162,7 @@ def test_other_success_with_content_is_blocked_or_passed(dived, lab, name):
 
 
 def test_redirect_is_followed_to_a_verified_file(proxy, lab, body):
-    released(proxy.curl(lab.url(HOST, "/redirect"), "-L"), body["/01/size-1k"])
+    released(proxy.curl(lab.url(HOST, "/redirect"), "-L"), body["/01/size-1k"], match="/01/")
 
 
 def test_redirect_to_an_uncovered_host_is_judged_by_that_host(proxy, lab, body):
@@ -176,7 +176,8 @@ def test_redirect_to_a_covered_host_is_judged_by_that_host(proxy, lab):
 
 
 def test_redirect_from_http_to_https(proxy, lab, body):
-    released(proxy.curl(lab.url("plain.lab.example", "/redirect-https"), "-L"), body["/01/size-1k"])
+    released(proxy.curl(lab.url("plain.lab.example", "/redirect-https"), "-L"), body["/01/size-1k"],
+             match="/01/")
 
 
 # https-required
@@ -413,9 +414,10 @@ def test_http_1_0_client_gets_chunked_content_decoded(proxy, lab):
         assert b"transfer-encoding" not in head.lower()
 
 
-def test_half_closed_client_still_gets_its_answer(proxy, lab, body):
+def test_half_closed_client_gets_the_whole_answer_or_none(proxy, lab, body):
+    """A client that shuts its sending side down may be taken as gone, but not half served."""
     got = proxy.raw(request(lab, GOOD, HOST, more="Connection: close\r\n"), half_close=True)
-    assert got.endswith(body[GOOD][-100:])
+    assert got.how != "timeout" and (got == b"" or got.endswith(body[GOOD]))
 
 
 def test_request_in_single_bytes(proxy, lab):

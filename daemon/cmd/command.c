@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * command: see command.h.
+ */
+#include "cmd/command.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OWN_OPTIONS_MAX 12
+#define OWN_OPTION_FIRST 1000
+
+void command_error(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("divectl: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+static void print_usage(const struct command *command, FILE *to)
+{
+    fprintf(to, "usage: divectl %s %s%s[--json] [-c FILE] [--socket PATH]\n%s\n", command->name,
+            command->arguments, command->arguments[0] != '\0' ? " " : "", command->summary);
+}
+
+int command_usage(const struct command *command)
+{
+    print_usage(command, stderr);
+    return COMMAND_USAGE;
+}
+
+/* Common options first, then `own`, numbered from OWN_OPTION_FIRST. */
+static void option_table(const struct command_option *own, struct option table[])
+{
+    static const struct option common[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+    };
+    size_t n = sizeof(common) / sizeof(common[0]);
+
+    memcpy(table, common, sizeof(common));
+    for (int i = 0; own != NULL && own[i].name != NULL; i++) {
+        assert(i < OWN_OPTIONS_MAX);
+        table[n++] =
+            (struct option){own[i].name, own[i].takes_value ? required_argument : no_argument, NULL,
+                            OWN_OPTION_FIRST + i};
+    }
+    table[n] = (struct option){0};
+}
+
+int command_parse(const struct command *command, int argc, char **argv,
+                  const struct command_option *own, int at_least, int at_most,
+                  struct command_options *options)
+{
+    struct option table[OWN_OPTIONS_MAX + 5];
+    int option;
+
+    *options = (struct command_options){0};
+    option_table(own, table);
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "c:h", table, NULL)) != -1) {
+        if (option == 'c') {
+            options->config = optarg;
+        } else if (option == 's') {
+            options->socket = optarg;
+        } else if (option == 'j') {
+            options->json = true;
+        } else if (option >= OWN_OPTION_FIRST) {
+            *own[option - OWN_OPTION_FIRST].value = optarg != NULL ? optarg : "";
+        } else if (option == 'h') {
+            print_usage(command, stdout);
+            return -1;
+        } else {
+            return command_usage(command);
+        }
+    }
+    options->argc = argc - optind;
+    options->argv = argv + optind;
+    if (options->argc < at_least || options->argc > at_most)
+        return command_usage(command);
+    return 0;
+}
+
+/* "folder/dived/name" if that can be read; malloc'd, or NULL. */
+static char *config_in(const char *folder, const char *below, const char *name)
+{
+    char *path = NULL;
+
+    if (folder == NULL || folder[0] == '\0')
+        return NULL;
+    if (asprintf(&path, "%s%s/dived/%s", folder, below, name) < 0)
+        return NULL;
+    if (access(path, R_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+char *command_config_path(const struct command_options *options)
+{
+    static const char *const names[] = {"dived.yaml", "developer.yaml"};
+    const char *xdg = getenv("XDG_CONFIG_HOME");
+    char *path = NULL;
+
+    if (options->config != NULL)
+        return strdup(options->config);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && path == NULL; i++) {
+        path = config_in(xdg, "", names[i]);
+        if (path == NULL && (xdg == NULL || xdg[0] == '\0'))
+            path = config_in(getenv("HOME"), "/.config", names[i]);
+    }
+    return path != NULL ? path : config_in("/etc", "", "dived.yaml");
+}
+
+int command_config(const struct command_options *options, struct config **out)
+{
+    struct config_problems problems = {0};
+    char *path = command_config_path(options);
+    char line[1024];
+    int r;
+
+    *out = NULL;
+    if (path == NULL)
+        return options->config == NULL ? COMMAND_OK : EX_OSERR;
+    r = config_load(path, out, &problems);
+    for (size_t i = 0; r != 0 && i < problems.n; i++) {
+        config_problem_format(&problems, i, line, sizeof(line));
+        fprintf(stderr, "%s\n", line);
+    }
+    if (r != 0 && problems.n == 0)
+        command_error("%s: %s", path, dive_strerror(r));
+    config_problems_free(&problems);
+    free(path);
+    return r == 0 ? COMMAND_OK : EX_CONFIG;
+}
+
+int command_print_json(const json_t *object)
+{
+    if (json_dumpf(object, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0 || putchar('\n') == EOF ||
+        fflush(stdout) != 0) {
+        command_error("can't write the answer");
+        return EX_OSERR;
+    }
+    return COMMAND_OK;
+}
+
+const char *command_string(const json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+
+    return value != NULL ? value : "-";
+}
+
+long long command_number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+void command_print_text(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        unsigned char next = (unsigned char)text[1];
+
+        if (c < 0x20 || c == 0x7f) {
+            printf("\\x%02x", c);
+        } else if (c == 0xc2 && next >= 0x80 && next <= 0x9f) { /* C1 controls in UTF-8 */
+            printf("\\x%02x", next);
+            text++;
+        } else {
+            putchar(c);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * command: what the subcommands of divectl share: the options that all of them take, how they find
+ * the daemon, how they end.
+ *
+ *      main.c      the table of subcommands
+ *      command.c   options, configuration, printing
+ *      control.c   one question to the running daemon
+ *      status.c trace.c reload.c ca.c ...   one subcommand each
+ *
+ * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down); 2
+ * wrong usage, or what is to be made exists; else sysexits.h: 69 no daemon answers, 76 it answers
+ * nonsense, 77 no permission, 78 a bad configuration, 71 memory.
+ */
+#ifndef DIVED_CMD_COMMAND_H
+#define DIVED_CMD_COMMAND_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <sysexits.h>
+
+#include "config/config.h"
+
+#define COMMAND_OK 0
+#define COMMAND_NO 1
+#define COMMAND_USAGE 2
+
+struct command {
+    const char *name;
+    const char *arguments; /* after the name, in the usage line */
+    const char *summary;   /* one line for `divectl --help` */
+    /* argv[0] is the name. Returns the exit code. */
+    int (*run)(const struct command *command, int argc, char **argv);
+};
+
+/* Options before or after the arguments of a subcommand. */
+struct command_options {
+    const char *config; /* -c, --config; NULL: not given */
+    const char *socket; /* --socket; NULL */
+    bool json;          /* --json */
+    int argc;           /* the arguments that are no options */
+    char **argv;
+};
+
+/* An option of one subcommand only: `value` gets its argument, or "" if it takes none. */
+struct command_option {
+    const char *name;
+    bool takes_value;
+    const char **value;
+};
+
+/* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
+ * NULL, else ends with a NULL name. `at_least` and `at_most` arguments. */
+int command_parse(const struct command *command, int argc, char **argv,
+                  const struct command_option *own, int at_least, int at_most,
+                  struct command_options *options) DIVE_MUST_USE;
+
+int command_usage(const struct command *command); /* prints; COMMAND_USAGE */
+/* "divectl: ..." to standard error. */
+void command_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The configuration file: -c, or the first that is there of dived.yaml and developer.yaml in the
+ * user's dived folder (XDG_CONFIG_HOME, ~/.config), and /etc/dived/dived.yaml. malloc'd, or NULL.
+ */
+char *command_config_path(const struct command_options *options);
+/* Loads it. *out is NULL and 0 returned when there is none and none was named. Otherwise an exit
+ * code that was told. */
+int command_config(const struct command_options *options, struct config **out) DIVE_MUST_USE;
+
+/* The daemon's answer to {"command": name, "id": id} (`id` may be NULL). COMMAND_OK: *answer is the
+ * caller's, its "ok" may be false. Else an exit code, and it was told why. */
+int command_ask(const struct command_options *options, const char *name, const char *id,
+                json_t **answer) DIVE_MUST_USE;
+
+/* Prints an object, indented, with a line end. COMMAND_OK or EX_OSERR. */
+int command_print_json(const json_t *object);
+/* Members of an object, "-" and 0 when they are null, absent or of another type. */
+const char *command_string(const json_t *object, const char *name);
+long long command_number(const json_t *object, const char *name);
+/* For people: control characters of outside text can't reach the terminal. */
+void command_print_text(const char *text);
+
+int command_status(const struct command *command, int argc, char **argv);
+int command_trace(const struct command *command, int argc, char **argv);
+int command_reload(const struct command *command, int argc, char **argv);
+int command_ca(const struct command *command, int argc, char **argv);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * divectl: the command line of dived. Each subcommand is a line of the table and a file of its own.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/command.h"
+#include "core/log.h"
+
+#ifndef DIVED_VERSION
+#define DIVED_VERSION "unknown"
+#endif
+
+/* clang-format off */
+static const struct command commands[] = {
+    {"status", "", "what the running daemon is doing", command_status},
+    {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
+    {"reload", "", "make the daemon load its configuration anew", command_reload},
+    {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
+};
+/* clang-format on */
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *to)
+{
+    fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fputs("\nOptions of all commands:\n"
+          "  -c, --config FILE   the daemon's configuration\n"
+          "      --socket PATH   the daemon's control socket (admin.socket)\n"
+          "      --json          print JSON\n"
+          "      --version       print the version\n"
+          "  -h, --help          print this, or the usage of a command\n"
+          "See divectl(1).\n",
+          to);
+}
+
+/* The index of the subcommand's name; 0: there is none. Options may stand before it. */
+static int find_command(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-')
+            return i;
+        if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0 ||
+            strcmp(argv[i], "--socket") == 0)
+            i++;
+    }
+    return 0;
+}
+
+static int run(int argc, char **argv, int at)
+{
+    char *name = argv[at];
+
+    /* What stood before the name goes behind it, and the program's own name goes. */
+    memmove(&argv[1], &argv[0], (size_t)at * sizeof(*argv));
+    argv[1] = name;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(&commands[i], argc - 1, argv + 1);
+    }
+    command_error("no such command: %s", name);
+    print_help(stderr);
+    return COMMAND_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int at = find_command(argc, argv);
+
+    log_set_level(LOG_LEVEL_WARNING);
+    for (int i = 1; at == 0 && i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(stdout);
+            return COMMAND_OK;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("divectl " DIVED_VERSION);
+            return COMMAND_OK;
+        }
+    }
+    if (at == 0) {
+        print_help(stderr);
+        return COMMAND_USAGE;
+    }
+    return run(argc, argv, at);
+}
