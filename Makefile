@@ -30,7 +30,7 @@ SAN_FLAGS := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recov
 HARDENING :=
 endif
 
-PACKAGES  := libevent libunbound openssl yaml-0.1 jansson libcap-ng libseccomp
+PACKAGES  := libevent libunbound openssl yaml-0.1 jansson
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads
 
@@ -133,7 +133,7 @@ bench: all
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
-        libcap-ng-dev libseccomp-dev node-llhttp ca-certificates dns-root-data
+        node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux
 LINT_DEPS := clang-format clang-tidy cppcheck

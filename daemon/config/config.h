@@ -220,7 +220,7 @@ struct config {
         bool redact_query;
     } log;
     struct {
-        unsigned entries; /* traces kept, a worker; 0: none */
+        unsigned entries; /* traces kept; 0: none */
     } trace;
 
     struct config_private *private_; /* reference count, memory, which keys were given */

@@ -262,7 +262,7 @@ KEY("log.redact-query", BOOL, 0, log.redact_query, "true",
 
 SECTION("trace", "What `divectl trace` can tell."),
 NUMBER("trace.entries", INTEGER, 0, trace.entries, "1024", 0, 100000,
-    "How many traces of verdicts each worker keeps; 0: none."),
+    "How many traces of verdicts are kept, the latest; 0: none."),
 };
 /* clang-format on */
 

@@ -108,6 +108,11 @@ void exchange_give_back(struct exchange *x)
     x->given_back = true;
     stream_want(&x->client->stream, 0);
     x->done(x->arg, x->fate);
+    /* From here on the connection may go at any time, and what was borrowed from it. */
+    x->client = NULL;
+    x->peer = NULL;
+    x->fixed = NULL;
+    x->route = NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -285,7 +290,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->request = *start->head;
     *start->head = (struct http_head){0};
     x->peer = start->peer;
-    x->peer_text = start->peer_text;
+    snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
     x->tls = start->tls;
     if (x->tls)

@@ -47,8 +47,8 @@ struct exchange {
     struct worker *worker;
     struct runtime *runtime;
     struct channel *client;
-    const struct sockaddr_storage *peer;
-    const char *peer_text;
+    const struct sockaddr_storage *peer; /* until the client is given back */
+    char peer_text[64];
     unsigned listener;
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */

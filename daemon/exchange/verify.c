@@ -14,6 +14,8 @@
 #include "exchange/private.h"
 #include "report/reporter.h"
 
+#define FAULT_QUIET_MS 60000
+
 struct lookup {
     struct exchange *x;
     uint32_t id;
@@ -204,11 +206,33 @@ void verify_conclude(struct exchange *x, bool blocked)
     }
 }
 
+/* A validated record where the policy should be, and it isn't one: an operator's mistake that turns DIVE
+ * off for the domain. Said aloud, but not for every request. */
+static void verify_tell_fault(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    const char *domain = NULL;
+    const struct dive_fault *fault = dive_verifier_policy_fault(x->verifier, &domain);
+    int64_t now = loop_now_ms(&worker->loop);
+
+    if (fault == NULL || domain == NULL ||
+        (strcmp(worker->fault_domain, domain) == 0 && now < worker->fault_quiet_until_ms))
+        return;
+    snprintf(worker->fault_domain, sizeof(worker->fault_domain), "%s", domain);
+    worker->fault_quiet_until_ms = now + FAULT_QUIET_MS;
+    log_warning("dive", "_dive.%s: the TXT record there is no policy, so DIVE is off for %s: %s%s%s",
+                domain, x->url.at.host, fault->parameter, fault->parameter[0] != '\0' ? ": " : "",
+                fault->text);
+}
+
 void verify_trace(struct exchange *x)
 {
     char *trace = NULL;
 
-    if (x->verifier == NULL || x->runtime->config->trace.entries == 0)
+    if (x->verifier == NULL)
+        return;
+    verify_tell_fault(x);
+    if (x->runtime->config->trace.entries == 0)
         return;
     if (dive_verifier_trace(x->verifier, &trace) == 0)
         trace_ring_put(x->worker->shared->traces, x->id, trace);

@@ -23,6 +23,7 @@
 
 #include "core/loop.h"
 #include "http/writer.h"
+#include "lib/domain.h"
 #include "worker/runtime.h"
 #include "worker/shared.h"
 
@@ -50,6 +51,8 @@ struct worker {
     char *io_buffer; /* WORKER_IO_BUFFER bytes between a held file and TLS; empty between calls */
     struct loop_timer housekeeping;
     uint64_t dns_told[4][4]; /* counters already added to the metrics */
+    char fault_domain[DIVE_DOMAIN_BUF]; /* whose faulty policy was logged last (exchange/verify.c) */
+    int64_t fault_quiet_until_ms;
     bool draining;
     int64_t drain_until_ms;
 
