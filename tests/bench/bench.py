@@ -7,6 +7,8 @@
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
 which take turns (dived, nginx, squid, dived ...), so that a noisy neighbour disturbs all alike.
+One file is asked for again and again, so the caches of DNS records and of checked signatures are warm; the
+row "keys asked for each time" has records that may not be cached (no `cache` parameter).
 BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes to build/bench.txt too.
 
   requests   1 KiB responses on kept-alive connections, over 1 and over 8 of them

@@ -27,7 +27,7 @@ START_SECONDS = 20
 CERTGEN = "/usr/lib/squid/security_file_certgen"
 SQUID = "/usr/sbin/squid"
 
-# name of the row -> (host, key ID). Their policies and keys are in tests/lab/zones.py.
+# Hosts of the lab; their policies and keys are in tests/lab/zones.py.
 UNCOVERED, COVERED, ASKING = "plain.example", "dive01.example", "strict.lab.example"
 
 
@@ -149,7 +149,8 @@ class Dived(Server):
         self.ca = self.path("ca.crt")
 
     def version(self):
-        return os.path.basename(self.command[0]) + " " + os.path.relpath(self.command[0])
+        done = subprocess.run([self.command[0], "--version"], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     def start(self):
         return self.launch(*self.command)
