@@ -22,6 +22,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -263,6 +264,8 @@ def main():
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # what was started is stopped, always
+        signal.signal(number, lambda *_: sys.exit("bench: interrupted"))
     directory = tempfile.mkdtemp(prefix="dive-bench-")
     os.chmod(directory, 0o755)  # squid runs as another user
     bench, began = Bench(options, directory), time.monotonic()
