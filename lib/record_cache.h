@@ -12,19 +12,14 @@
 #ifndef DIVE_RECORD_CACHE_H
 #define DIVE_RECORD_CACHE_H
 
+#include "signature_memo.h"
 #include "verifier.h"
 
 #define DIVE_NEGATIVE_CAP 900 /* seconds */
 
-/* Called around every use. NULL members: the cache belongs to one thread. */
-struct dive_lock {
-    void (*lock)(void *arg);
-    void (*unlock)(void *arg);
-    void *arg;
-};
-
 /* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry
- * used least recently goes. */
+ * used least recently goes. `lock` is copied and called around every use; NULL: the cache belongs
+ * to one thread. */
 #define DIVE_RECORD_CACHE_MAX (1u << 24)
 int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
                           const struct dive_lock *lock) DIVE_MUST_USE;
@@ -71,5 +66,8 @@ size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const 
                                          int64_t timestamp);
 
 size_t dive_record_cache_entries(struct dive_record_cache *cache);
+
+/* The signatures that verified under keys of this cache's users; it lives as long as the cache. */
+struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache);
 
 #endif
