@@ -84,6 +84,7 @@ struct exchange {
     bool request_queued; /* its head was handed to the connection */
     bool asks_upgrade;   /* and asks to change protocols */
     bool pumping;        /* its content is on the way */
+    bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
 

@@ -31,7 +31,7 @@ static int response_connection_lost(struct exchange *x, bool in_order)
     if (response_may_retry(x)) {
         exchange_drop_origin(x, false);
         x->retried = true;
-        x->request_queued = false;
+        x->request_queued = x->awaits_head = false;
         return EXCHANGE_CONNECT;
     }
     exchange_drop_origin(x, false);
@@ -139,6 +139,12 @@ int response_head(struct exchange *x)
 {
     struct channel *origin = &x->origin->channel;
 
+    if (!x->awaits_head) {
+        /* The request has only just gone out: a read would find nothing. */
+        x->awaits_head = true;
+        x->want_origin |= STREAM_READ;
+        return EXCHANGE_WAIT;
+    }
     for (;;) {
         size_t consumed = 0;
         ssize_t n;
