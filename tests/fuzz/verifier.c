@@ -230,7 +230,7 @@ static void step(struct world *w, struct fuzz *f)
         len = strlen(CONTENT) - (w->n_fed < strlen(CONTENT) ? w->n_fed : strlen(CONTENT));
         if (len > (size_t)(op >> 3))
             len = op >> 3;
-        feed(w, dive_span(CONTENT + (len > 0 ? w->n_fed : 0), len));
+        feed(w, dive_span(&CONTENT[len > 0 ? w->n_fed : 0], len));
         break;
     case 4:
         feed(w, fuzz_until(f, '\0'));
