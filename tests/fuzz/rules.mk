@@ -29,7 +29,7 @@ $(FUZZ_DIR)/code.a: $(FUZZ_CODE_OBJ)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
-$(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/tests/fuzz/%.o $(FUZZ_DIR)/code.a
+$(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/tests/fuzz/%.o $(FUZZ_DIR)/code.a
 	$(call say,LD)
 	$(Q)$(FUZZ_CC) $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -44,7 +44,8 @@ fuzz: $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_ONLY))
 	done
 
 # The seeds alone, by the compiler and the sanitizer of everything else: no libFuzzer is needed.
-$(FUZZ_DIR)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/daemon.a $(BUILD)/libdive.a
+$(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/replay/%: $(BUILD)/tests/fuzz/%.o \
+        $(BUILD)/tests/fuzz/replay.o $(BUILD)/daemon.a $(BUILD)/libdive.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
