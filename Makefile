@@ -120,7 +120,7 @@ scenarios: all
 	$(SCENARIOS) $(if $(ONLY),-k '$(ONLY)')
 
 ## check: all tests (also with SANITIZER=address,undefined)
-check: all unit scenarios
+check: all unit fuzz-replay scenarios
 
 ## demo: the daemon releases, blocks and reports real downloads; a table of what the client sees
 demo: all
@@ -146,7 +146,10 @@ deps:
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
-SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch])
+SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
+                     tests/fuzz/*.[ch] tests/bench/*.[ch])
+
+include tests/fuzz/rules.mk
 
 ## fmt: format the C sources in place
 fmt:
