@@ -54,6 +54,23 @@ enum sniff_result sniff(const void *data, size_t n, struct client_hello *hello)
     return sniff_http(p, n);
 }
 
+enum sniff_result sniff_banner(const char *p, size_t n)
+{
+    static const char version[] = "HTTP/";
+    size_t i = 0;
+
+    /* Parsers skip line ends in front, so they count for nothing here. */
+    while (n > 0 && (*p == '\r' || *p == '\n')) {
+        p++;
+        n--;
+    }
+    while (i < n && i < sizeof(version) - 1 && (p[i] & ~0x20) == (version[i] & ~0x20))
+        i++;
+    if (i == sizeof(version) - 1)
+        return SNIFF_HTTP;
+    return i == n ? SNIFF_MORE : SNIFF_OTHER;
+}
+
 bool sniff_is_tls_record(unsigned char first)
 {
     return first >= 20 && first <= 24;

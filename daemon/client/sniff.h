@@ -18,6 +18,11 @@ enum sniff_result {
 
 enum sniff_result sniff(const void *data, size_t n, struct client_hello *hello);
 
+/* What an origin says that speaks first. SNIFF_HTTP: a response without a request; to a client that
+ * is about to ask, it would look like its answer, and nobody has verified it. SNIFF_MORE,
+ * SNIFF_OTHER. */
+enum sniff_result sniff_banner(const char *p, size_t n);
+
 /* Can a TLS record begin with this byte (RFC 8446 section 5.1)? */
 bool sniff_is_tls_record(unsigned char first);
 

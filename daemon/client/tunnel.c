@@ -336,26 +336,6 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind,
         tunnel_relay(t);
 }
 
-enum banner { BANNER_MORE, BANNER_OTHER, BANNER_HTTP };
-
-/* A response without a request: to a client that is about to ask it would look like its answer, and
- * nobody has verified it. Parsers skip line ends in front, so they count for nothing here. */
-static enum banner tunnel_read_banner(const char *p, size_t n)
-{
-    static const char version[] = "HTTP/";
-    size_t i = 0;
-
-    while (n > 0 && (*p == '\r' || *p == '\n')) {
-        p++;
-        n--;
-    }
-    while (i < n && i < sizeof(version) - 1 && (p[i] & ~0x20) == (version[i] & ~0x20))
-        i++;
-    if (i == sizeof(version) - 1)
-        return BANNER_HTTP;
-    return i == n ? BANNER_MORE : BANNER_OTHER;
-}
-
 /* Passes on what an origin says that speaks first (a banner). True: go on. */
 static bool tunnel_pass_banner(struct tunnel *t)
 {
@@ -376,15 +356,15 @@ static bool tunnel_pass_banner(struct tunnel *t)
         return false;
     }
     if (!t->origin_spoke) {
-        enum banner kind =
-            tunnel_read_banner(buffer_data(&t->origin.in), buffer_length(&t->origin.in));
+        enum sniff_result kind =
+            sniff_banner(buffer_data(&t->origin.in), buffer_length(&t->origin.in));
 
-        if (kind == BANNER_HTTP ||
-            (kind == BANNER_MORE && buffer_length(&t->origin.in) >= CHANNEL_READ_SIZE)) {
+        if (kind == SNIFF_HTTP ||
+            (kind == SNIFF_MORE && buffer_length(&t->origin.in) >= CHANNEL_READ_SIZE)) {
             tunnel_break(t, "the origin sent an HTTP response before the client sent a request");
             return false;
         }
-        if (kind == BANNER_MORE)
+        if (kind == SNIFF_MORE)
             return true;
     }
     t->origin_spoke = true;

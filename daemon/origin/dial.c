@@ -16,17 +16,16 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "core/log.h"
+#include "origin/literal.h"
 
 #define RESOLUTION_DELAY_MS 50 /* RFC 8305 section 3 */
 #define ATTEMPT_DELAY_MS 250   /* RFC 8305 section 5 */
@@ -481,57 +480,6 @@ static struct dial *dial_new(struct loop *loop, const struct guard *guard, int64
     return dial;
 }
 
-/* Is the last label a number? Then the host is an IPv4 address in some notation, and no DNS name.
- */
-static bool ends_in_number(const char *host)
-{
-    size_t n = strlen(host);
-    size_t from;
-
-    if (n > 0 && host[n - 1] == '.')
-        n--;
-    for (from = n; from > 0 && host[from - 1] != '.';)
-        from--;
-    if (n - from >= 2 && strncasecmp(host + from, "0x", 2) == 0) {
-        for (from += 2; from < n && isxdigit((unsigned char)host[from]);)
-            from++;
-        return from == n;
-    }
-    if (from == n)
-        return false;
-    while (from < n && isdigit((unsigned char)host[from]))
-        from++;
-    return from == n;
-}
-
-/* 1: a literal. 0: a name. DIVE_E_SYNTAX: neither. */
-static int parse_literal(const char *host, int *family, uint8_t bytes[16])
-{
-    char copy[HOST_SIZE];
-    size_t n = strlen(host);
-
-    if (n == 0 || n >= sizeof copy)
-        return DIVE_E_SYNTAX;
-    if (inet_pton(AF_INET, host, bytes) == 1) {
-        *family = AF_INET;
-        return 1;
-    }
-    if (host[0] == '[') {
-        if (n < 3 || host[n - 1] != ']')
-            return DIVE_E_SYNTAX;
-        memcpy(copy, host + 1, n - 2);
-        copy[n - 2] = '\0';
-        host = copy;
-        if (!strchr(host, ':'))
-            return DIVE_E_SYNTAX;
-    }
-    if (strchr(host, ':')) {
-        *family = AF_INET6;
-        return inet_pton(AF_INET6, host, bytes) == 1 ? 1 : DIVE_E_SYNTAX;
-    }
-    return ends_in_number(host) ? DIVE_E_SYNTAX : 0;
-}
-
 static int start_names(struct dial *dial, struct resolver *resolver, const char *host)
 {
     static const int families[FAMILIES] = {[V6] = AF_INET6, [V4] = AF_INET};
@@ -556,7 +504,7 @@ int dial_start(struct loop *loop, struct resolver *resolver, const struct guard 
     *dial = NULL;
     if (port < 1 || port > 65535)
         return DIVE_E_SYNTAX;
-    r = parse_literal(host, &family, bytes);
+    r = literal_parse(host, &family, bytes);
     if (r < 0)
         return r;
     if (r == 0 && !resolver)
