@@ -18,8 +18,8 @@ import lab as labmodule           # noqa: E402  the path is set above
 import proxy as proxymodule       # noqa: E402
 
 # Short, so that what must time out does so within a test's patience.
-SHORT = {"client-head": "2s", "client-idle": "5s", "client-body": "3s", "client-write": "3s",
-         "tls-handshake": "3s", "origin-head": "3s", "origin-idle": "2s", "tunnel-idle": "5s",
+SHORT = {"client-head": "2s", "client-idle": "5s", "client-body": "2s", "client-write": "3s",
+         "tls-handshake": "2s", "origin-head": "2s", "origin-idle": "2s", "tunnel-idle": "5s",
          "drain": "5s"}
 
 
@@ -102,7 +102,7 @@ def proxy(shared):
 def faulty_dns(lab, dived):
     """A factory like `dived`, with the misbehaving DNS server in between; faults end with the test."""
     def start(**how):
-        dns = {"forward": [f"127.0.0.1@{lab.ports['dnsproxy']}"], "timeout": "3s"}
+        dns = {"forward": [f"127.0.0.1@{lab.ports['dnsproxy']}"], "timeout": "2s"}
         dns.update(how.pop("dns", {}))
         return dived(dns=dns, **how)
 
