@@ -103,10 +103,13 @@ $(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/daemon.a $(B
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 
+# Criterion keeps some memory of its own with more than one job.
+UNIT_ENV := LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
+
 ## unit: the unit tests alone
 unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
-	$(BUILD)/tests/unit-lib --jobs 2
-	$(BUILD)/tests/unit-daemon --jobs 2
+	$(UNIT_ENV) $(BUILD)/tests/unit-lib --jobs 2
+	$(UNIT_ENV) $(BUILD)/tests/unit-daemon --jobs 2
 
 # A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
 SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
@@ -154,7 +157,7 @@ lint:
 	clang-format --dry-run --Werror $(SOURCES)
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -Idaemon lib daemon
+	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
 
 ## clean: remove everything that was built
 clean:

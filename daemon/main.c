@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dived: start, signals, reload, end. The work is done by the workers (worker/worker.h); this thread
- * waits for signals.
+ * dived: start, signals, reload, end. The work is done by the workers (worker/worker.h); this
+ * thread waits for signals.
  *
  *   SIGHUP   load the configuration anew; a bad one changes nothing
  *   SIGUSR1  reopen the log files
- *   SIGTERM, SIGINT   drain: stop accepting, finish what runs (timeouts.drain), end; a second one: at once
+ *   SIGTERM, SIGINT   drain: stop accepting, finish what runs (timeouts.drain), end; a second one:
+ * at once
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -50,8 +52,8 @@ static void print_usage(FILE *to)
                 "Signals: HUP reload, USR1 reopen logs, TERM drain and end. See dived(8).\n");
 }
 
-/* Where findings about a configuration go: standard error at the start, later the log, and to whoever
- * asked for the reload. */
+/* Where findings about a configuration go: standard error at the start, later the log, and to
+ * whoever asked for the reload. */
 struct findings {
     bool to_log;
     char *lines; /* malloc'd, "\n" between them; NULL: none yet */
@@ -157,7 +159,8 @@ static bool is_listening(const struct config *old, const struct config_address *
     return false;
 }
 
-/* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without. */
+/* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without.
+ */
 static int bind_first(const struct config_address *address)
 {
     int fd = listener_bind(address, false);
@@ -221,6 +224,14 @@ static void raise_descriptor_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Connections take and give back buffers of 16 KiB all the time: with the C library's defaults each
+ * of it grows or trims a heap, by a system call. */
+static void keep_heaps(void)
+{
+    (void)mallopt(M_TOP_PAD, 1024 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 8 * 1024 * 1024);
 }
 
 /* ---- reload ---- */
@@ -389,6 +400,7 @@ static int serve(const char *file)
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* the workers inherit it */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a full file is an error of the write that hit it */
+    keep_heaps();
     raise_descriptor_limit();
     daemon.runtime = load_runtime(file, false, &findings);
     if (daemon.runtime == NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * key_record: the `<Key-ID>._divekey` TXT record (draft-callec-dive-00 section 4.4, -01 section 5.4).
+ * key_record: the `<Key-ID>._divekey` TXT record (draft-callec-dive-00 section 4.4, -01
+ * section 5.4).
  */
 #ifndef DIVE_KEY_RECORD_H
 #define DIVE_KEY_RECORD_H
@@ -19,8 +20,9 @@ struct dive_key {
     uint8_t bytes[DIVE_PUBLIC_KEY_MAX];
     size_t len;
     bool has_allowed_hash;
-    unsigned allowed_hashes; /* set of DIVE_HASH_BIT()s; empty with has_allowed_hash permits nothing */
-    int64_t cache;           /* seconds; 0 when absent; not capped here */
+    unsigned
+        allowed_hashes; /* set of DIVE_HASH_BIT()s; empty with has_allowed_hash permits nothing */
+    int64_t cache;      /* seconds; 0 when absent; not capped here */
 };
 
 /* Parses one record's text. Every failure means "key invalid": DIVE_E_SYNTAX, DIVE_E_TYPE,
@@ -28,8 +30,8 @@ struct dive_key {
 int dive_key_parse(struct dive_key *out, struct dive_span text,
                    struct dive_fault *fault) DIVE_MUST_USE;
 
-/* All valid keys among the TXT records at one name, those that don't parse skipped. Returns how many
- * were written to out[DIVE_KEYS_PER_NAME_MAX]; 0: the Key ID is invalid there. Sets *error to
+/* All valid keys among the TXT records at one name, those that don't parse skipped. Returns how
+ * many were written to out[DIVE_KEYS_PER_NAME_MAX]; 0: the Key ID is invalid there. Sets *error to
  * DIVE_E_NOMEM when memory ran out (then 0 is returned), else to 0. */
 size_t dive_key_select(struct dive_key *out, const struct dive_span *texts, size_t n, int *error);
 

@@ -10,15 +10,17 @@
 #include "error.h"
 
 /* enum, token in `v`, cap on the policy's cache lifetime in seconds; older first */
+/* clang-format off */
 #define DIVE_VERSIONS(X)              \
     X(DRAFT_00, "dive-draft-00", 86400) \
     X(DRAFT_01, "dive-draft-01", 3600)
+/* clang-format on */
 
 enum dive_version {
 #define X(id, token, cap) DIVE_VERSION_##id,
     DIVE_VERSIONS(X)
 #undef X
-    DIVE_VERSION_COUNT
+        DIVE_VERSION_COUNT
 };
 
 #define DIVE_VERSION_BIT(version) (1u << (version))
@@ -40,7 +42,7 @@ struct dive_policy {
     bool report_only;
     int64_t cache; /* seconds; 0 when absent; not capped here */
     bool has_invalidate_keys;
-    int64_t invalidate_keys;              /* Unix seconds */
+    int64_t invalidate_keys;                /* Unix seconds */
     char report_to[DIVE_REPORT_TO_MAX + 1]; /* an https URL, or "" */
 };
 
@@ -58,10 +60,10 @@ struct dive_fault {
 int dive_policy_parse(struct dive_policy *out, struct dive_span text, unsigned accepted,
                       struct dive_fault *fault) DIVE_MUST_USE;
 
-/* Chooses among all TXT records at one name: those with an accepted `v` count, the newer version wins.
- * DIVE_E_UNSUPPORTED: none counts, or *ambiguous, two of the same winning version. A record with an
- * accepted `v` that is otherwise faulty counts too: if its version wins, the name is unsupported.
- * DIVE_E_NOMEM. `fault` may be NULL. */
+/* Chooses among all TXT records at one name: those with an accepted `v` count, the newer version
+ * wins. DIVE_E_UNSUPPORTED: none counts, or *ambiguous, two of the same winning version. A record
+ * with an accepted `v` that is otherwise faulty counts too: if its version wins, the name is
+ * unsupported. DIVE_E_NOMEM. `fault` may be NULL. */
 int dive_policy_select(struct dive_policy *out, const struct dive_span *texts, size_t n,
                        unsigned accepted, bool *ambiguous, struct dive_fault *fault) DIVE_MUST_USE;
 

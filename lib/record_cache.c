@@ -31,6 +31,7 @@ TAILQ_HEAD(entry_queue, entry);
 
 struct dive_record_cache {
     struct dive_lock lock;
+    struct dive_signature_memo *signatures;
     uint64_t seed[2];
     size_t n, max, mask;
     struct entry_queue used;
@@ -165,6 +166,10 @@ int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
         r = DIVE_E_NOMEM;
         goto out;
     }
+    r = dive_signature_memo_new(&cache->signatures, lock);
+    if (r)
+        goto out;
+    r = DIVE_E_INTERNAL;
     if (RAND_bytes((unsigned char *)cache->seed, sizeof(cache->seed)) != 1)
         goto out;
     if (lock)
@@ -177,6 +182,7 @@ int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
     r = 0;
 out:
     if (r && cache) {
+        dive_signature_memo_free(&cache->signatures);
         free(cache->buckets);
         free(cache);
     }
@@ -202,6 +208,7 @@ void dive_record_cache_free(struct dive_record_cache **cache)
         return;
     while (!TAILQ_EMPTY(&c->used))
         drop(c, TAILQ_FIRST(&c->used));
+    dive_signature_memo_free(&c->signatures);
     free(c->buckets);
     free(c);
     *cache = NULL;
@@ -364,4 +371,9 @@ size_t dive_record_cache_entries(struct dive_record_cache *cache)
     n = cache->n;
     unlock(cache);
     return n;
+}
+
+struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache)
+{
+    return cache->signatures;
 }

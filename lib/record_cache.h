@@ -1,43 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * record_cache: DNS answers about `_dive` and `_divekey` names, kept for no longer than the draft, the
- * record's `cache` parameter and the DNS TTL all allow. Shared between verifiers; the caller brings
- * the lock.
+ * record_cache: DNS answers about `_dive` and `_divekey` names, kept for no longer than the draft,
+ * the record's `cache` parameter and the DNS TTL all allow. Shared between verifiers; the caller
+ * brings the lock.
  *
- * Positive answers live min(`cache`, the draft's cap, TTL) seconds. A proven absence or insecurity may
- * be kept as long as its TTL (at most DIVE_NEGATIVE_CAP), as the resolver's own cache would. Bogus and
- * missing answers are never kept. An entry "stored" in the future (a clock that jumped back) is stale.
+ * Positive answers live min(`cache`, the draft's cap, TTL) seconds. A proven absence or insecurity
+ * may be kept as long as its TTL (at most DIVE_NEGATIVE_CAP), as the resolver's own cache would.
+ * Bogus and missing answers are never kept. An entry "stored" in the future (a clock that jumped
+ * back) is stale.
  */
 #ifndef DIVE_RECORD_CACHE_H
 #define DIVE_RECORD_CACHE_H
 
+#include "signature_memo.h"
 #include "verifier.h"
 
 #define DIVE_NEGATIVE_CAP 900 /* seconds */
 
-/* Called around every use. NULL members: the cache belongs to one thread. */
-struct dive_lock {
-    void (*lock)(void *arg);
-    void (*unlock)(void *arg);
-    void *arg;
-};
-
-/* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry used
- * least recently goes. */
+/* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry
+ * used least recently goes. `lock` is copied and called around every use; NULL: the cache belongs
+ * to one thread. */
 #define DIVE_RECORD_CACHE_MAX (1u << 24)
 int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
                           const struct dive_lock *lock) DIVE_MUST_USE;
 void dive_record_cache_free(struct dive_record_cache **cache);
 
-/* Stores a copy of `answer` for `name` until now + lifetime seconds; a lifetime of 0 stores nothing and
- * drops what was there. A bogus or missing answer stores nothing and drops nothing. On DIVE_E_NOMEM
- * what was there stays. */
+/* Stores a copy of `answer` for `name` until now + lifetime seconds; a lifetime of 0 stores nothing
+ * and drops what was there. A bogus or missing answer stores nothing and drops nothing. On
+ * DIVE_E_NOMEM what was there stays. */
 int dive_record_cache_put(struct dive_record_cache *cache, const char *name,
                           const struct dive_answer *answer, int64_t now,
                           int64_t lifetime) DIVE_MUST_USE;
 
-/* A copy of the live entry, to be freed with dive_record_free(), or NULL (also when memory ran out).
- * The answer's ttl is what is left of the lifetime. */
+/* A copy of the live entry, to be freed with dive_record_free(), or NULL (also when memory ran
+ * out). The answer's ttl is what is left of the lifetime. */
 struct dive_record {
     struct dive_answer answer;
     int64_t stored; /* Unix seconds */
@@ -70,5 +66,8 @@ size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const 
                                          int64_t timestamp);
 
 size_t dive_record_cache_entries(struct dive_record_cache *cache);
+
+/* The signatures that verified under keys of this cache's users; it lives as long as the cache. */
+struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache);
 
 #endif

@@ -154,7 +154,8 @@ static json_t *validation(const struct dive_verifier *v, bool blocked, bool *ok)
     set(o, "hash-algorithm", verifier_json_string(name), ok);
     set(o, "hash-computed",
         digest ? verifier_json_base64(digest, dive_hash_bytes(hash)) : json_null(), ok);
-    /* Step 5 counts the digest as part of a verification: had one succeeded, this were no REJECT. */
+    /* Step 5 counts the digest as part of a verification: had one succeeded, this were no REJECT.
+     */
     set(o, "signature-valid", json_false(), ok);
     set(o, "failure-reason", verifier_json_string(dive_reason_word(v->reason)), ok);
     set(o, "final-decision", verifier_json_string(blocked ? "blocked" : "allowed-report-only"), ok);

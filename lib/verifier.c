@@ -166,8 +166,8 @@ static void check(struct dive_verifier *v, int64_t now)
 {
     if (!v->error)
         verifier_keys_step(v, now);
-    /* No key can help content that isn't what the fields say. The keys that were asked for are waited
-     * for all the same: the report and the trace tell what was found. */
+    /* No key can help content that isn't what the fields say. The keys that were asked for are
+     * waited for all the same: the report and the trace tell what was found. */
     if (!v->error && v->life == LIFE_ENDED && !verifier_check_content(v, NULL)) {
         if (v->phase != KEYS_CACHED && v->phase != KEYS_ASKED)
             reject(v, DIVE_REASON_SIGNATURE_MISMATCH, "the content does not match its digest");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verifier: the DIVE verification of one response (draft-callec-dive-00 section 6, -01 section 7) as a
- * state machine without I/O. The daemon, divectl, the tests and the fuzzers all drive this one.
+ * verifier: the DIVE verification of one response (draft-callec-dive-00 section 6, -01 section 7)
+ * as a state machine without I/O. The daemon, divectl, the tests and the fuzzers all drive this
+ * one.
  *
  * The caller feeds, in any order that the real world brings them: DNS answers, the request, the
  * response head, content bytes, the end of the content. It asks for: names to look up, whether the
@@ -13,8 +14,8 @@
  *                               next_want/answer ... keys known --+
  *                               body ... body, end ---------------+-> verdict
  *
- * Zeroed memory means UNDECIDED, and one function alone can set ACCEPT. A missing answer, a body that
- * never ended, a failed allocation: none of them ends in ACCEPT.
+ * Zeroed memory means UNDECIDED, and one function alone can set ACCEPT. A missing answer, a body
+ * that never ended, a failed allocation: none of them ends in ACCEPT.
  */
 #ifndef DIVE_VERIFIER_H
 #define DIVE_VERIFIER_H
@@ -33,6 +34,7 @@ enum dive_verdict {
 };
 
 /* draft-01 section 7.6, `failure-reason` */
+/* clang-format off */
 #define DIVE_REASONS(X)                                                                            \
     X(NONE, "none", "nothing failed")                                                              \
     X(MISSING_HEADERS, "missing-headers", "the response carries no usable DIVE header fields")     \
@@ -42,12 +44,13 @@ enum dive_verdict {
     X(HASH_NOT_ALLOWED, "hash-algorithm-not-allowed", "the key does not permit the digest's hash") \
     X(SIGNATURE_MISMATCH, "signature-mismatch", "the content is not what was signed")              \
     X(NO_VALID_KEY, "no-valid-key", "no listed key verified it, for several reasons")
+/* clang-format on */
 
 enum dive_reason {
 #define X(id, word, text) DIVE_REASON_##id,
     DIVE_REASONS(X)
 #undef X
-    DIVE_REASON_COUNT
+        DIVE_REASON_COUNT
 };
 
 const char *dive_reason_word(enum dive_reason reason);
@@ -83,12 +86,12 @@ struct dive_want {
 struct dive_record_cache;
 
 struct dive_options {
-    unsigned versions;                /* accepted: set of DIVE_VERSION_BIT()s */
-    bool ignore_bogus;                /* a bogus policy answer counts as absent (default: reject) */
-    bool ignore_no_answer;            /* the same for none */
-    bool pass_other_success;          /* 2xx other than 200 with content is let through */
-    const char *user_agent;           /* client.user-agent in reports; borrowed */
-    struct dive_record_cache *cache;  /* shared, borrowed; NULL: nothing is cached */
+    unsigned versions;               /* accepted: set of DIVE_VERSION_BIT()s */
+    bool ignore_bogus;               /* a bogus policy answer counts as absent (default: reject) */
+    bool ignore_no_answer;           /* the same for none */
+    bool pass_other_success;         /* 2xx other than 200 with content is let through */
+    const char *user_agent;          /* client.user-agent in reports; borrowed */
+    struct dive_record_cache *cache; /* shared, borrowed; NULL: nothing is cached */
     /* Is the response within custom scope `scope` (x-*)? NULL: no custom scope is recognised. */
     bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
                          const struct dive_response *response);
@@ -101,12 +104,12 @@ struct dive_verifier;
 int dive_verifier_new(struct dive_verifier **out, const struct dive_options *options) DIVE_MUST_USE;
 void dive_verifier_free(struct dive_verifier **v);
 
-/* Begins the policy walk for `host` as it stands in the URL (any case; an IP literal has no policy).
- * `now`: Unix seconds, here and below. DIVE_E_SYNTAX for what is no host name. */
+/* Begins the policy walk for `host` as it stands in the URL (any case; an IP literal has no
+ * policy). `now`: Unix seconds, here and below. DIVE_E_SYNTAX for what is no host name. */
 int dive_verifier_start(struct dive_verifier *v, struct dive_span host, int64_t now) DIVE_MUST_USE;
 
-/* The next name that hasn't been handed out yet. False: none at the moment. To be drained after every
- * call that takes input. */
+/* The next name that hasn't been handed out yet. False: none at the moment. To be drained after
+ * every call that takes input. */
 bool dive_verifier_next_want(struct dive_verifier *v, struct dive_want *out);
 
 /* The answer to a want; each id once (DIVE_E_STATE otherwise). Everything in it is copied. */
@@ -121,12 +124,13 @@ enum dive_policy_state {
 };
 
 enum dive_policy_state dive_verifier_policy_state(const struct dive_verifier *v);
-const struct dive_policy *dive_verifier_policy(const struct dive_verifier *v); /* NULL unless FOUND */
+const struct dive_policy *dive_verifier_policy(
+    const struct dive_verifier *v); /* NULL unless FOUND */
 /* The level at which the policy stands, or at which it failed; NULL when there is none. */
 const char *dive_verifier_policy_domain(const struct dive_verifier *v);
-/* Why the secure record that ended the walk is not an accepted policy, or NULL when the walk did not end
- * so. *domain (may be NULL) is the level where it stands. Two records of one version are such a case:
- * an operator's mistake that turns DIVE off, to be logged loudly. */
+/* Why the secure record that ended the walk is not an accepted policy, or NULL when the walk did
+ * not end so. *domain (may be NULL) is the level where it stands. Two records of one version are
+ * such a case: an operator's mistake that turns DIVE off, to be logged loudly. */
 const struct dive_fault *dive_verifier_policy_fault(const struct dive_verifier *v,
                                                     const char **domain);
 /* Does the policy, if FOUND, declare any scope? False also means: no 200 can be covered. */
@@ -154,20 +158,20 @@ void dive_verifier_body(struct dive_verifier *v, const void *data, size_t n);
 /* The content is complete, as the message's framing says. Never call it for a truncated one. */
 int dive_verifier_end(struct dive_verifier *v, int64_t now) DIVE_MUST_USE;
 
-/* UNDECIDED until everything needed is known. Final once it is anything else. REJECT can come before
- * the end of the content; ACCEPT can't. */
+/* UNDECIDED until everything needed is known. Final once it is anything else. REJECT can come
+ * before the end of the content; ACCEPT can't. */
 enum dive_verdict dive_verifier_verdict(const struct dive_verifier *v);
 enum dive_reason dive_verifier_reason(const struct dive_verifier *v);
 
 /* For the log: the Key ID that verified, or that was tried last; NULL when none. */
 const char *dive_verifier_key_id(const struct dive_verifier *v);
-/* For the log: the security status of the policy's answer. ABSENT: the weakest that the walk rests on,
- * so SECURE means that the absence is proven. PENDING or an IP literal: NO_ANSWER. */
+/* For the log: the security status of the policy's answer. ABSENT: the weakest that the walk rests
+ * on, so SECURE means that the absence is proven. PENDING or an IP literal: NO_ANSWER. */
 enum dive_security dive_verifier_policy_security(const struct dive_verifier *v);
 
-/* The draft's report (draft-00 and -01 "Reporting") for a REJECT, as JSON text, malloc'd, the caller's.
- * `url` is the absolute URL of the resource; `blocked` selects final-decision. DIVE_E_STATE unless the
- * verdict is REJECT. */
+/* The draft's report (draft-00 and -01 "Reporting") for a REJECT, as JSON text, malloc'd, the
+ * caller's. `url` is the absolute URL of the resource; `blocked` selects final-decision.
+ * DIVE_E_STATE unless the verdict is REJECT. */
 int dive_verifier_report(const struct dive_verifier *v, const char *url, bool blocked, int64_t now,
                          char **out) DIVE_MUST_USE;
 

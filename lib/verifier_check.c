@@ -243,8 +243,10 @@ static enum entry_outcome judge_key(const struct dive_verifier *v, const struct 
 static enum entry_outcome check_signature(struct dive_verifier *v, const struct dive_key *key,
                                           struct dive_span signature, struct dive_span message)
 {
-    int r =
-        dive_signature_check(key->algorithm, dive_span(key->bytes, key->len), signature, message);
+    struct dive_signature_memo *memo =
+        v->options.cache ? dive_record_cache_signatures(v->options.cache) : NULL;
+    int r = dive_signature_memo_check(memo, key->algorithm, dive_span(key->bytes, key->len),
+                                      signature, message);
 
     if (r == 0)
         return ENTRY_OUTCOME_VERIFIED;

@@ -13,8 +13,8 @@
  * While invalidate-keys-cache lies in the future, no cache counts: ASKED already asks past them
  * all, CACHED has no entry, and FRESH would ask the same again, so it has none either.
  *
- * For DIVE_KEY_CACHE_CAP seconds after it, the record cache has no key that was stored before it, but
- * caches below us (the resolver's) may: what our cache doesn't hold is asked past them too.
+ * For DIVE_KEY_CACHE_CAP seconds after it, the record cache has no key that was stored before it,
+ * but caches below us (the resolver's) may: what our cache doesn't hold is asked past them too.
  *
  * At one Key ID the levels are read from the closest upward, like the policy's: the first with a
  * record is used, even if that record is invalid. At most ENTRIES_MAX Key IDs times the levels of
@@ -51,9 +51,7 @@ static struct key_chain *chain_of(struct dive_verifier *v, const char *key_id)
 static void look_up(struct dive_verifier *v, struct key_chain *chain, size_t level,
                     enum key_round round, bool may_ask, int64_t now)
 {
-    struct lookup l = {.domain = v->domain[level],
-                       .key_id = chain->key_id,
-                       .source = LOOKUP_ASKED};
+    struct lookup l = {.domain = v->domain[level], .key_id = chain->key_id, .source = LOOKUP_ASKED};
     bool past_caches = round == ROUND_FRESH || v->keys_uncached;
     size_t len = strlen(l.key_id) + sizeof(infix) - 1 + strlen(l.domain);
     uint32_t *at = &chain->at[level][round];

@@ -14,11 +14,13 @@
 
 #include "admin/private.h"
 
+/* clang-format off */
 #define CLIENT_STATES(X)                                                                           \
     X(READING, "reading")                                                                          \
     X(ANSWERING, "answering")                                                                      \
     X(LAST, "last answer")                                                                         \
     X(CLOSED, "closed")
+/* clang-format on */
 
 enum client_state {
 #define X(id, word) CLIENT_##id,

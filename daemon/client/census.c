@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * census: see census.h. A hash table of chains; an entry lives while its count isn't 0, so there are never
- * more entries than connections.
+ * census: see census.h. A hash table of chains; an entry lives while its count isn't 0, so there
+ * are never more entries than connections.
  */
 #include "client/census.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * census: how many connections each client address has, over all workers: limits.connections-per-client.
- * An IPv6 client is its /64, which is what one subscriber has.
+ * census: how many connections each client address has, over all workers:
+ * limits.connections-per-client. An IPv6 client is its /64, which is what one subscriber has.
  */
 #ifndef DIVED_CLIENT_CENSUS_H
 #define DIVED_CLIENT_CENSUS_H

@@ -77,8 +77,8 @@ void client_connection_close(struct client_connection *c, const char *why)
 
 /* ---- the end ---- */
 
-/* RFC 9112 section 9.6: what was sent must arrive although the client is still sending; so read on for a
- * little while, and throw it away. */
+/* RFC 9112 section 9.6: what was sent must arrive although the client is still sending; so read on
+ * for a little while, and throw it away. */
 static void client_linger_on(struct client_connection *c)
 {
     for (int i = 0; i < 16; i++) {
@@ -201,7 +201,7 @@ static void client_refuse(struct client_connection *c, int error)
     page.exchange = id;
     if (c->in_tunnel)
         page.host = entry.host = c->tunnel.host;
-    access_log_entry(&entry);
+    access_log_entry(&c->worker->log_line, &entry);
     if (error_page_write(&c->channel.out, &c->worker->scratch, &page) != 0)
         client_end(c, false, "out of memory");
     else
@@ -307,8 +307,8 @@ void client_connection_read_requests(struct client_connection *c)
         client_end(c, true, "draining");
         return;
     }
-    loop_timer_set(&c->timer, c->requests > 0 ? config->timeouts.client_idle_ms :
-                                                config->timeouts.client_head_ms);
+    loop_timer_set(&c->timer, c->requests > 0 ? config->timeouts.client_idle_ms
+                                              : config->timeouts.client_head_ms);
     if (buffer_length(&c->channel.in) > 0) {
         /* A pipelined request: from the loop, so that a thousand of them can't nest. */
         loop_timer_set(&c->timer, config->timeouts.client_head_ms);

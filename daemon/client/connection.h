@@ -14,6 +14,7 @@
 
 #include "exchange/exchange.h"
 
+/* clang-format off */
 #define CLIENT_STATES(X)         \
     X(HEAD, "head")              \
     X(EXCHANGE, "exchange")      \
@@ -21,6 +22,7 @@
     X(HANDSHAKE, "handshake")    \
     X(LINGER, "linger")          \
     X(CLOSED, "closed")
+/* clang-format on */
 
 enum client_state {
 #define X(id, word) CLIENT_##id,

@@ -14,7 +14,7 @@
 #include "core/log.h"
 
 #define LISTENER_BACKLOG 4096
-#define LISTENER_BATCH 32      /* accepted in a row before connections have their turn */
+#define LISTENER_BATCH 32 /* accepted in a row before connections have their turn */
 #define LISTENER_PAUSE_MS 100
 
 static void listener_pause(struct listener *listener, const char *why)
@@ -33,7 +33,8 @@ static void listener_on_resume(void *arg)
         (void)event_add(listener->event, NULL);
 }
 
-/* Which errors of accept(2) mean that something has run out here, and not that one peer has gone. */
+/* Which errors of accept(2) mean that something has run out here, and not that one peer has gone.
+ */
 static bool listener_is_exhausted(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -54,8 +55,8 @@ static void listener_on_connection(evutil_socket_t fd, short what, void *arg)
             listener_pause(listener, "limits.connections is reached");
             return;
         }
-        client = accept4(listener->fd, (struct sockaddr *)&peer, &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        client =
+            accept4(listener->fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client < 0) {
             if (listener_is_exhausted(errno))
                 listener_pause(listener, strerror(errno));
@@ -103,8 +104,8 @@ int listener_open(struct worker *worker, unsigned index, const struct config_add
     listener->address = address->addr;
     listener->address_length = address->len;
     loop_timer_init(&listener->resume, &worker->loop, listener_on_resume, listener);
-    listener->event = event_new(worker->loop.base, fd, EV_READ | EV_PERSIST, listener_on_connection,
-                                listener);
+    listener->event =
+        event_new(worker->loop.base, fd, EV_READ | EV_PERSIST, listener_on_connection, listener);
     if (listener->event == NULL || event_add(listener->event, NULL) != 0) {
         if (listener->event != NULL)
             event_free(listener->event);
@@ -118,8 +119,7 @@ int listener_open(struct worker *worker, unsigned index, const struct config_add
 
 static void listener_destroy(struct loop_node *node)
 {
-    struct listener *listener =
-        (struct listener *)((char *)node - offsetof(struct listener, node));
+    struct listener *listener = (struct listener *)((char *)node - offsetof(struct listener, node));
 
     event_free(listener->event);
     free(listener);

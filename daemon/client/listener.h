@@ -20,8 +20,8 @@ struct listener {
     TAILQ_ENTRY(listener) link;
 };
 
-/* A bound, listening socket; `shared`: with SO_REUSEPORT. -1 with errno set. Not shared it can't be had
- * while anybody listens there, another process of ours with SO_REUSEPORT included. */
+/* A bound, listening socket; `shared`: with SO_REUSEPORT. -1 with errno set. Not shared it can't be
+ * had while anybody listens there, another process of ours with SO_REUSEPORT included. */
 int listener_bind(const struct config_address *address, bool shared);
 
 /* Takes over `fd`. 0 or a negative DIVE_E*. */

@@ -8,7 +8,8 @@
 
 #define SNIFF_LINE_MAX 16384
 
-/* A request line has " HTTP/" before its end; the HTTP/2 preface has it too, and is refused later. */
+/* A request line has " HTTP/" before its end; the HTTP/2 preface has it too, and is refused later.
+ */
 static enum sniff_result sniff_http(const char *p, size_t n)
 {
     const char *end = memchr(p, '\n', n < SNIFF_LINE_MAX ? n : SNIFF_LINE_MAX);
@@ -16,7 +17,7 @@ static enum sniff_result sniff_http(const char *p, size_t n)
 
     if (memmem(p, line, " HTTP/", 6) != NULL)
         return SNIFF_HTTP;
-    if (end != NULL || n >= SNIFF_LINE_MAX)
+    if (end != NULL)
         return SNIFF_OTHER;
     for (size_t i = 0; i < line; i++)
         if ((unsigned char)p[i] < 0x20 && p[i] != '\r')
@@ -24,7 +25,11 @@ static enum sniff_result sniff_http(const char *p, size_t n)
     /* A method is letters; the empty line that may stand before it is allowed for. */
     if (!((p[0] >= 'A' && p[0] <= 'Z') || (p[0] >= 'a' && p[0] <= 'z') || p[0] == '\r'))
         return SNIFF_OTHER;
-    return SNIFF_MORE;
+    if (n < SNIFF_LINE_MAX)
+        return SNIFF_MORE;
+    /* A request line of any length stays one (and is refused as one): taken for another protocol,
+     * what answers it would pass unseen. */
+    return memchr(p, ' ', line) != NULL ? SNIFF_HTTP : SNIFF_OTHER;
 }
 
 enum sniff_result sniff(const void *data, size_t n, struct client_hello *hello)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * sniff: which protocol a client begins with inside a tunnel: TLS, HTTP/1 in the clear, or another. A pure
- * function over bytes.
+ * sniff: which protocol a client begins with inside a tunnel: TLS, HTTP/1 in the clear, or another.
+ * A pure function over bytes.
  */
 #ifndef DIVED_CLIENT_SNIFF_H
 #define DIVED_CLIENT_SNIFF_H

@@ -22,9 +22,11 @@
 #include "tls/accept.h"
 #include "tls/client_hello.h"
 
-/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be told. */
+/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be
+ * told. */
 #define TUNNEL_LAST_WORDS_MS 3000
 
+/* clang-format off */
 #define TUNNEL_STATES(X)      \
     X(CHECK, "check")         \
     X(DIAL, "dial")           \
@@ -32,6 +34,7 @@
     X(SNIFF, "sniff")         \
     X(RELAY, "relay")         \
     X(END, "end")
+/* clang-format on */
 
 enum tunnel_state {
 #define X(id, word) TUNNEL_##id,
@@ -46,9 +49,10 @@ struct tunnel {
     struct http_url url; /* authority-form */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
-    bool spliced;       /* interception.splice names it, or interception is off */
-    bool origin_spoke;  /* before the client did */
-    bool decided;       /* what the client speaks is known; the dial's end is waited for */
+    bool spliced;      /* interception.splice names it, or interception is off */
+    bool origin_spoke; /* before the client did */
+    bool relayed;      /* bytes were passed on unseen */
+    bool decided;      /* what the client speaks is known; the dial's end is waited for */
     struct origin_failure failure; /* status 0: none so far */
     struct dial *dial;
     struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
@@ -114,13 +118,13 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,
             .status = t->status,
             .bytes = t->relay.bytes[1],
-            .verdict = t->status == 200 ? VERDICT_EXEMPT : VERDICT_NONE,
-            .action = t->status == 200 ? ACTION_STREAMED : ACTION_NONE,
+            .verdict = t->relayed ? VERDICT_EXEMPT : VERDICT_NONE,
+            .action = t->relayed ? ACTION_STREAMED : ACTION_NONE,
             .error = t->error,
             .listener = c->listener,
         };
 
-        access_log_entry(&entry);
+        access_log_entry(&c->worker->log_line, &entry);
     }
     loop_later(&c->worker->loop, &t->node, tunnel_destroy);
 }
@@ -225,6 +229,7 @@ static void tunnel_relay(struct tunnel *t)
         return;
     }
     tunnel_set_state(t, TUNNEL_RELAY);
+    t->relayed = true;
     loop_timer_stop(&t->timer);
     relay_start(&t->relay, &c->worker->loop, &c->channel, &t->origin,
                 c->runtime->config->timeouts.tunnel_idle_ms, tunnel_on_relayed, t);
@@ -255,8 +260,9 @@ static void tunnel_become_plain(struct tunnel *t)
     client_connection_read_requests(c);
 }
 
-/* The name that the certificate is minted for and that requests must be for: the client's SNI, as that
- * is the host it will check the certificate against; else what CONNECT named. False: not a name. */
+/* The name that the certificate is minted for and that requests must be for: the client's SNI, as
+ * that is the host it will check the certificate against; else what CONNECT named. False: not a
+ * name. */
 static bool tunnel_take_name(struct tunnel *t, const char *sni)
 {
     struct client_connection *c = t->client;
@@ -286,8 +292,8 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
         tunnel_relay(t);
         return;
     }
-    if (certificate_cache_get(runtime->certificates, c->tunnel.host,
-                              (time_t)worker_now(c->worker), &certificate) != 0 ||
+    if (certificate_cache_get(runtime->certificates, c->tunnel.host, (time_t)worker_now(c->worker),
+                              &certificate) != 0 ||
         tls_accept_new(runtime->accept_context, c->tunnel.host, certificate, &ssl) != 0) {
         X509_free(certificate);
         tunnel_break(t, "no certificate could be made");
@@ -309,14 +315,15 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
 
 /* ---- SNIFF ---- */
 
-static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct client_hello *hello)
+static void tunnel_decide(struct tunnel *t, enum sniff_result kind,
+                          const struct client_hello *hello)
 {
     if (t->dial != NULL) {
         t->decided = true; /* tunnel_on_dialed() comes back to it */
         stream_want(&t->client->channel.stream, 0);
         return;
     }
-    if (kind != SNIFF_OTHER && t->origin_spoke) {
+    if (kind != SNIFF_OTHER && (t->origin_spoke || buffer_length(&t->origin.in) > 0)) {
         tunnel_break(t, "the origin spoke first, and then the client spoke %s",
                      kind == SNIFF_TLS ? "TLS" : "HTTP");
         return;
@@ -327,6 +334,26 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind, const struct
         tunnel_become_plain(t);
     else
         tunnel_relay(t);
+}
+
+enum banner { BANNER_MORE, BANNER_OTHER, BANNER_HTTP };
+
+/* A response without a request: to a client that is about to ask it would look like its answer, and
+ * nobody has verified it. Parsers skip line ends in front, so they count for nothing here. */
+static enum banner tunnel_read_banner(const char *p, size_t n)
+{
+    static const char version[] = "HTTP/";
+    size_t i = 0;
+
+    while (n > 0 && (*p == '\r' || *p == '\n')) {
+        p++;
+        n--;
+    }
+    while (i < n && i < sizeof(version) - 1 && (p[i] & ~0x20) == (version[i] & ~0x20))
+        i++;
+    if (i == sizeof(version) - 1)
+        return BANNER_HTTP;
+    return i == n ? BANNER_MORE : BANNER_OTHER;
 }
 
 /* Passes on what an origin says that speaks first (a banner). True: go on. */
@@ -347,6 +374,18 @@ static bool tunnel_pass_banner(struct tunnel *t)
     if (sniff_is_tls_record((unsigned char)buffer_data(&t->origin.in)[0])) {
         tunnel_break(t, "the origin spoke TLS before the client did");
         return false;
+    }
+    if (!t->origin_spoke) {
+        enum banner kind =
+            tunnel_read_banner(buffer_data(&t->origin.in), buffer_length(&t->origin.in));
+
+        if (kind == BANNER_HTTP ||
+            (kind == BANNER_MORE && buffer_length(&t->origin.in) >= CHANNEL_READ_SIZE)) {
+            tunnel_break(t, "the origin sent an HTTP response before the client sent a request");
+            return false;
+        }
+        if (kind == BANNER_MORE)
+            return true;
     }
     t->origin_spoke = true;
     if (buffer_append(&client->out, buffer_data(&t->origin.in), buffer_length(&t->origin.in),
@@ -489,7 +528,7 @@ static void tunnel_dial(struct tunnel *t)
     struct client_connection *c = t->client;
     struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
 
-    if (!t->spliced && origin_pool_has_idle(c->worker->origins, &target)) {
+    if (!t->spliced && origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
         tunnel_reply(t);
         return;
     }

@@ -8,11 +8,12 @@
  *     +-> DIAL ->  REPLY ->  RELAY             a name in interception.splice, or no interception
  *     +---refused------+---------> END
  *
- * What will be looked into is answered with 200 at once, and dialled meanwhile: why an origin can't be
- * had is then told inside, where the client reads it. What is tunnelled unseen is answered when it stands.
+ * What will be looked into is answered with 200 at once, and dialled meanwhile: why an origin can't
+ * be had is then told inside, where the client reads it. What is tunnelled unseen is answered when
+ * it stands.
  *
- * The client's first bytes decide, never the origin's: an origin that speaks before the client must not
- * be able to talk its way past the interception.
+ * The client's first bytes decide, never the origin's: an origin that speaks before the client must
+ * not be able to talk its way past the interception.
  */
 #ifndef DIVED_CLIENT_TUNNEL_H
 #define DIVED_CLIENT_TUNNEL_H
@@ -21,8 +22,8 @@
 
 struct tunnel;
 
-/* `head` is the CONNECT request's, taken over. The connection's state is TUNNEL until the tunnel hands it
- * back (client_connection_read_requests) or ends it (client_connection_finish, _close). */
+/* `head` is the CONNECT request's, taken over. The connection's state is TUNNEL until the tunnel
+ * hands it back (client_connection_read_requests) or ends it (client_connection_finish, _close). */
 void tunnel_start(struct client_connection *c, struct http_head *head);
 /* The connection is closing. NULLs *tunnel. */
 void tunnel_abort(struct tunnel **tunnel, const char *why);

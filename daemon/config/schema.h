@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 /* type, what it is called, plural, bytes that it takes in the configuration */
+/* clang-format off */
 #define SCHEMA_TYPES(X)                                                                            \
     X(SECTION, "map", "maps", 0)                                                                   \
     X(ITEMS, "map", "maps", 0)                                                                     \
@@ -38,6 +39,7 @@
     X(DNS_NAME, "host name", "host names", sizeof(char *))                                         \
     X(ZONE, "zone", "zones", sizeof(char *))                                                       \
     X(OPTIONS, "map of options", "maps", sizeof(struct config_option))
+/* clang-format on */
 
 enum schema_type {
 #define X(id, word, plural, size) SCHEMA_##id,

@@ -9,10 +9,14 @@
 /* Words of the enumerations. X(identifier, word); the first one is what zeroed memory means: "not
  * said" where a rule may leave it open, else the strictest. */
 #define CONFIG_LISTENER_MODES(X) X(EXPLICIT, "explicit") X(TRANSPARENT, "transparent")
+/* clang-format off */
 #define CONFIG_MODES(X)                                                                            \
     X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(OFF, "off")
+/* clang-format on */
+/* clang-format off */
 #define CONFIG_BROWSERS(X)                                                                         \
     X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(EXEMPT, "exempt")
+/* clang-format on */
 #define CONFIG_FAILURES(X) X(BLOCK, "block") X(IGNORE, "ignore")
 #define CONFIG_UNSUPPORTED(X) X(BLOCK, "block") X(ALLOW, "allow")
 #define CONFIG_HTTPS_REQUIRED(X) X(REFUSE, "refuse") X(UPGRADE, "upgrade")

@@ -8,7 +8,8 @@
  * shares it; a socket is sent to with MSG_DONTWAIT; whatever is left is asked with poll() first.
  * What isn't taken is counted, and said once a minute as soon as the error log takes lines again.
  *
- * The process ignores SIGPIPE (main.c): a pipe without reader is EPIPE here, and a loss like others.
+ * The process ignores SIGPIPE (main.c): a pipe without reader is EPIPE here, and a loss like
+ * others.
  *
  * A line that went out in part (disk full, pipe full) is closed with a newline before the next one.
  */

@@ -20,20 +20,20 @@ void log_set_level(enum log_level level);
 #define log_error(area, ...) log_write(LOG_LEVEL_ERROR, area, __VA_ARGS__)
 #define log_warning(area, ...) log_write(LOG_LEVEL_WARNING, area, __VA_ARGS__)
 #define log_info(area, ...) log_write(LOG_LEVEL_INFO, area, __VA_ARGS__)
-#define log_debug(area, ...)                          \
-    do {                                              \
-        if (log_enabled(LOG_LEVEL_DEBUG))             \
-            log_write(LOG_LEVEL_DEBUG, area, __VA_ARGS__); \
+#define log_debug(area, ...)                                                                       \
+    do {                                                                                           \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                          \
+            log_write(LOG_LEVEL_DEBUG, area, __VA_ARGS__);                                         \
     } while (0)
 
-/* Paths; "-" is standard output for the access log, standard error for the error log; NULL turns the
- * access log off. 0 or -1 with errno set, and then nothing changed. */
+/* Paths; "-" is standard output for the access log, standard error for the error log; NULL turns
+ * the access log off. 0 or -1 with errno set, and then nothing changed. */
 int log_open(const char *access_path, const char *error_path) __attribute__((warn_unused_result));
 int log_reopen(void) __attribute__((warn_unused_result));
 void log_close(void);
 
-/* One whole line of the access log, newline included. What can't be written (disk full, a pipe without
- * reader) is counted and dropped: a log never stops the service. */
+/* One whole line of the access log, newline included. What can't be written (disk full, a pipe
+ * without reader) is counted and dropped: a log never stops the service. */
 void log_access(const char *line, size_t n);
 unsigned long log_lost_lines(void);
 

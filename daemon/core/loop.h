@@ -48,7 +48,8 @@ void loop_cancel(struct loop *loop, struct loop_node *node);
 int64_t loop_now_ms(const struct loop *loop);
 int64_t loop_unix_time(const struct loop *loop);
 
-/* A deadline that is pushed forward far more often than it fires: setting it later costs a store. */
+/* A deadline that is pushed forward far more often than it fires: setting it later costs a store.
+ */
 struct loop_timer {
     struct event event;
     struct loop *loop;

@@ -13,6 +13,7 @@
 #include "lib/verifier.h"
 
 /* What the access log's `verdict` and `action` say (docs/logs.md). */
+/* clang-format off */
 #define VERDICT_WORDS(X)                 \
     X(NONE, "none")                      \
     X(VERIFIED, "verified")              \
@@ -20,31 +21,35 @@
     X(NOT_COVERED, "not-covered")        \
     X(NOT_SUPPORTED, "not-supported")    \
     X(EXEMPT, "exempt")
+/* clang-format on */
 
 enum verdict_word {
 #define X(id, word) VERDICT_##id,
     VERDICT_WORDS(X)
 #undef X
-    VERDICT_COUNT
+        VERDICT_COUNT
 };
 
+/* clang-format off */
 #define ACTION_WORDS(X)     \
     X(NONE, "none")         \
     X(RELEASED, "released") \
     X(BLOCKED, "blocked")   \
     X(REPORTED, "reported") \
     X(STREAMED, "streamed")
+/* clang-format on */
 
 enum action_word {
 #define X(id, word) ACTION_##id,
     ACTION_WORDS(X)
 #undef X
-    ACTION_COUNT
+        ACTION_COUNT
 };
 
 const char *verdict_word(enum verdict_word verdict);
 const char *action_word(enum action_word action);
 
+/* clang-format off */
 #define REPORT_RESULTS(X)         \
     X(SENT, "sent")               \
     X(FAILED, "failed")           \
@@ -52,12 +57,13 @@ const char *action_word(enum action_word action);
     X(RATE_LIMITED, "rate-limited") \
     X(LOGGED, "logged")           \
     X(OFF, "off")
+/* clang-format on */
 
 enum report_result {
 #define X(id, word) REPORT_##id,
     REPORT_RESULTS(X)
 #undef X
-    REPORT_COUNT
+        REPORT_COUNT
 };
 
 #define METRICS_LISTENERS 16 /* listeners counted by name; the rest share one */
@@ -65,8 +71,8 @@ enum report_result {
 struct metrics {
     _Atomic uint64_t requests[METRICS_LISTENERS][600]; /* by listener and status code */
     _Atomic uint64_t verdicts[VERDICT_COUNT][DIVE_REASON_COUNT][ACTION_COUNT];
-    _Atomic uint64_t verify_bucket[16]; /* see metrics.c; the last is +Inf */
-    _Atomic uint64_t verify_microseconds;     /* the sum; the count is that of the buckets */
+    _Atomic uint64_t verify_bucket[16];   /* see metrics.c; the last is +Inf */
+    _Atomic uint64_t verify_microseconds; /* the sum; the count is that of the buckets */
     _Atomic uint64_t reports[REPORT_COUNT];
     _Atomic uint64_t dns[4][4]; /* [enum resolver_type][enum dive_security] */
     _Atomic int64_t connections;
@@ -84,9 +90,9 @@ void metrics_request(unsigned listener, int status);
 /* `microseconds`: from the last byte that was needed to the verdict's release. */
 void metrics_verify_duration(uint64_t microseconds);
 
-/* The Prometheus text exposition (format 0.0.4), malloc'd and NUL-terminated, the caller's; NULL without
- * memory. `listener_names` has METRICS_LISTENERS entries, NULL where unused (their number then stands
- * for them); `hold_bytes` is a gauge kept elsewhere. */
+/* The Prometheus text exposition (format 0.0.4), malloc'd and NUL-terminated, the caller's; NULL
+ * without memory. `listener_names` has METRICS_LISTENERS entries, NULL where unused (their number
+ * then stands for them); `hold_bytes` is a gauge kept elsewhere. */
 char *metrics_text(const char *const *listener_names, uint64_t hold_bytes, size_t *len);
 
 #endif

@@ -23,8 +23,8 @@ struct relay {
     bool running;
 };
 
-/* Takes over the callbacks of both streams until `done`. What is in the channels' queues is passed on
- * first: `in` to the other side. The channels stay the caller's. */
+/* Takes over the callbacks of both streams until `done`. What is in the channels' queues is passed
+ * on first: `in` to the other side. The channels stay the caller's. */
 void relay_start(struct relay *relay, struct loop *loop, struct channel *a, struct channel *b,
                  int64_t idle_ms, relay_done_fn *done, void *arg);
 /* `done` isn't called. Fine when it isn't running. */

@@ -24,7 +24,7 @@ static void stream_disarm_read(struct stream *s)
 {
     event_del(&s->read_event);
     s->armed &= ~STREAM_READ;
-    if (event_add(&s->gone_event, NULL) == 0)
+    if (!s->gone_told && event_add(&s->gone_event, NULL) == 0)
         s->armed |= STREAM_GONE;
 }
 
@@ -51,8 +51,10 @@ static void stream_on_readable(evutil_socket_t fd, short what, void *arg)
         events |= STREAM_READ;
     } else if (events == 0) {
         stream_disarm_read(s);
-        if (stream_peer_has_left(s))
+        if (!s->gone_told && stream_peer_has_left(s)) {
+            s->gone_told = true;
             events |= STREAM_GONE;
+        }
     }
     stream_tell(s, events);
 }
@@ -83,6 +85,7 @@ static void stream_on_gone(evutil_socket_t fd, short what, void *arg)
         return;
     event_del(&s->gone_event);
     s->armed &= ~STREAM_GONE;
+    s->gone_told = true;
     if (!(s->wanted & STREAM_READ))
         stream_tell(s, STREAM_GONE);
 }
@@ -108,6 +111,7 @@ void stream_set_owner(struct stream *s, void (*on_event)(void *arg, unsigned eve
 {
     s->on_event = on_event;
     s->arg = arg;
+    s->gone_told = false;
 }
 
 int stream_start_tls(struct stream *s, SSL *ssl, const void *prefix, size_t n)
@@ -166,7 +170,7 @@ void stream_want(struct stream *s, unsigned events)
             s->armed &= ~STREAM_GONE;
         }
         stream_arm(s, STREAM_READ, &s->read_event);
-    } else if (!(s->armed & STREAM_READ)) {
+    } else if (!(s->armed & STREAM_READ) && !s->gone_told) {
         stream_arm(s, STREAM_GONE, &s->gone_event);
     }
     if (((events & STREAM_WRITE) && !s->tls_write_needs_read) ||
@@ -176,8 +180,7 @@ void stream_want(struct stream *s, unsigned events)
         event_del(&s->write_event);
         s->armed &= ~STREAM_WRITE;
     }
-    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data &&
-        SSL_has_pending(s->ssl))
+    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data && SSL_has_pending(s->ssl))
         loop_later(s->loop, &s->wake, stream_on_wake);
 }
 
@@ -273,8 +276,21 @@ bool stream_is_quiet(struct stream *s)
 {
     char byte;
 
-    if (s->fd < 0 || (s->ssl != NULL && SSL_has_pending(s->ssl)))
+    if (s->fd < 0)
         return false;
+    if (s->ssl != NULL && SSL_is_init_finished(s->ssl)) {
+        int r;
+
+        /* TLS's own messages (session tickets behind the handshake) are taken in, and are no
+         * speech. */
+        ERR_clear_error();
+        r = SSL_peek(s->ssl, &byte, 1);
+        s->tls_may_hold_data = r > 0;
+        if (r > 0 || SSL_get_error(s->ssl, r) != SSL_ERROR_WANT_READ) {
+            ERR_clear_error();
+            return false;
+        }
+    }
     return recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 

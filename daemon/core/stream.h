@@ -8,9 +8,9 @@
  *        |                      |                               |
  *        +----------------------+----close / abort--------------+--> CLOSED
  *
- * Interest in reading is lazy: switching it off costs nothing until the peer does send (a request and
- * its response then need no epoll_ctl at all), and a peer that leaves while nobody wants to read is
- * still noticed (STREAM_GONE).
+ * Interest in reading is lazy: switching it off costs nothing until the peer does send (a request
+ * and its response then need no epoll_ctl at all), and a peer that leaves while nobody wants to
+ * read is still noticed (STREAM_GONE).
  */
 #ifndef DIVED_CORE_STREAM_H
 #define DIVED_CORE_STREAM_H
@@ -38,15 +38,18 @@ struct stream {
     struct event read_event, write_event, gone_event;
     struct loop_node wake;
     unsigned wanted, armed;
-    bool tls_may_hold_data;     /* decrypted bytes may wait inside OpenSSL, where epoll can't see them */
-    bool tls_read_needs_write;  /* TLS's own business (key update) inverts what is waited for */
+    bool gone_told; /* that the peer left stays true: told to an owner once, or the loop would spin
+                     */
+    bool
+        tls_may_hold_data; /* decrypted bytes may wait inside OpenSSL, where epoll can't see them */
+    bool tls_read_needs_write; /* TLS's own business (key update) inverts what is waited for */
     bool tls_write_needs_read;
     void (*on_event)(void *arg, unsigned events);
     void *arg;
 };
 
-/* Takes over `fd`, which is non-blocking. `on_event` is called from the loop only, never from within a
- * call of this file. */
+/* Takes over `fd`, which is non-blocking. `on_event` is called from the loop only, never from
+ * within a call of this file. */
 void stream_init(struct stream *s, struct loop *loop, int fd,
                  void (*on_event)(void *arg, unsigned events), void *arg);
 /* Hands the stream to another owner. */
@@ -54,8 +57,8 @@ void stream_set_owner(struct stream *s, void (*on_event)(void *arg, unsigned eve
 
 /* Starts TLS; takes over `ssl` (its role already set). The `n` bytes at `prefix` were read from the
  * socket before and are what the peer said first; they are copied. 0, or -1 when memory is out. */
-int stream_start_tls(struct stream *s, SSL *ssl, const void *prefix,
-                     size_t n) __attribute__((warn_unused_result));
+int stream_start_tls(struct stream *s, SSL *ssl, const void *prefix, size_t n)
+    __attribute__((warn_unused_result));
 /* Goes on with the handshake: 1 done, STREAM_WAIT (interest is set), STREAM_ERROR (OpenSSL's error
  * queue says why). */
 int stream_handshake(struct stream *s) __attribute__((warn_unused_result));
@@ -65,20 +68,23 @@ void stream_want(struct stream *s, unsigned events);
 
 ssize_t stream_read(struct stream *s, void *to, size_t n) __attribute__((warn_unused_result));
 /* May write less than `n`. After STREAM_WAIT the next write must begin with the same bytes. */
-ssize_t stream_write(struct stream *s, const void *from,
-                     size_t n) __attribute__((warn_unused_result));
+ssize_t stream_write(struct stream *s, const void *from, size_t n)
+    __attribute__((warn_unused_result));
 /* Plain streams only: file to socket inside the kernel. *offset moves on. */
-ssize_t stream_sendfile(struct stream *s, int file, off_t *offset,
-                        size_t n) __attribute__((warn_unused_result));
+ssize_t stream_sendfile(struct stream *s, int file, off_t *offset, size_t n)
+    __attribute__((warn_unused_result));
 
 bool stream_is_tls(const struct stream *s);
 bool stream_is_open(const struct stream *s);
-/* Has the peer left, or sent something, on a connection that should be silent? Looks at the socket. */
+/* Has the peer left, or sent something, on a connection that should be silent? Looks at the socket.
+ */
 bool stream_is_quiet(struct stream *s);
 
-/* TLS: sends close_notify; plain: FIN for what we send. Reading stays possible on a plain stream. */
+/* TLS: sends close_notify; plain: FIN for what we send. Reading stays possible on a plain stream.
+ */
 void stream_shutdown_write(struct stream *s);
-/* Ends the stream without ending the connection: the descriptor is the caller's. Plain streams only. */
+/* Ends the stream without ending the connection: the descriptor is the caller's. Plain streams
+ * only. */
 int stream_detach(struct stream *s);
 /* Ends in order (close_notify, FIN). Idempotent. */
 void stream_close(struct stream *s);

@@ -52,7 +52,7 @@ static const struct {
     const char *name, *shared, *fresh;
 } defaults[] = {
     {"outgoing-range:", "256", "32"},
-    {"outgoing-num-tcp:", "64", "8"},
+    {"outgoing-num-tcp:", "64", "4"},
     {"num-queries-per-thread:", "4096", "1024"},
     {"msg-cache-size:", "8m", "256k"},
     {"rrset-cache-size:", "16m", "512k"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * access_log: see access_log.h. The line is put together by hand: it is written for every request, and a
- * general JSON library costs more than the rest of a small exchange.
+ * access_log: see access_log.h. The line is put together by hand: it is written for every request,
+ * and a general JSON library costs more than the rest of a small exchange.
  */
 #include "exchange/access_log.h"
 
@@ -33,8 +33,8 @@ static bool line_is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\' && c < 0x7f;
 }
 
-/* A JSON string (RFC 8259 section 7). Bytes that aren't ASCII are written as \u00XX: what clients send
- * needn't be UTF-8, and the log always is. */
+/* A JSON string (RFC 8259 section 7). Bytes that aren't ASCII are written as \u00XX: what clients
+ * send needn't be UTF-8, and the log always is. */
 static void line_string(struct buffer *line, const char *p, size_t n)
 {
     size_t start = 0;
@@ -94,43 +94,43 @@ static void access_count(const struct access_entry *e)
     metrics_add(&metrics.verdicts[e->verdict][e->reason][e->action], 1);
 }
 
-void access_log_entry(const struct access_entry *e)
+void access_log_entry(struct buffer *line, const struct access_entry *e)
 {
-    static _Thread_local struct buffer line;
     const char *reason = e->reason_word;
 
     access_count(e);
     if (reason == NULL && e->reason != DIVE_REASON_NONE)
         reason = dive_reason_word(e->reason);
-    line_time(&line, e->started_unix_ms);
-    line_field(&line, "exchange", e->exchange);
-    line_field(&line, "client", e->client);
-    line_field(&line, "user", e->user);
-    line_text(&line, ",\"method\":");
-    line_string(&line, e->method.p, e->method.n);
-    line_field(&line, "url", e->url);
-    line_field(&line, "host", e->host);
-    line_number(&line, "status", e->status);
-    line_number(&line, "bytes", (long long)e->bytes);
-    line_number(&line, "duration_ms", e->duration_ms);
-    line_field(&line, "cache", e->cache);
-    line_field(&line, "tls", e->tls);
-    line_field(&line, "verdict", e->verdict != VERDICT_NONE ? verdict_word(e->verdict) : NULL);
-    line_field(&line, "reason", reason);
-    line_field(&line, "action", e->action != ACTION_NONE ? action_word(e->action) : NULL);
-    line_field(&line, "policy_domain", e->policy_domain);
-    line_field(&line, "key_id", e->key_id);
-    line_field(&line, "dnssec", e->dnssec);
+    line_time(line, e->started_unix_ms);
+    line_field(line, "exchange", e->exchange);
+    line_field(line, "client", e->client);
+    line_field(line, "user", e->user);
+    line_text(line, ",\"method\":");
+    line_string(line, e->method.p, e->method.n);
+    line_field(line, "url", e->url);
+    line_field(line, "host", e->host);
+    line_number(line, "status", e->status);
+    line_number(line, "bytes", (long long)e->bytes);
+    line_number(line, "duration_ms", e->duration_ms);
+    line_field(line, "cache", e->cache);
+    line_field(line, "tls", e->tls);
+    line_field(line, "verdict", e->verdict != VERDICT_NONE ? verdict_word(e->verdict) : NULL);
+    line_field(line, "reason", reason);
+    line_field(line, "action", e->action != ACTION_NONE ? action_word(e->action) : NULL);
+    line_field(line, "policy_domain", e->policy_domain);
+    line_field(line, "key_id", e->key_id);
+    line_field(line, "dnssec", e->dnssec);
     if (e->error != NULL && e->error[0] != '\0')
-        line_field(&line, "error", e->error);
-    line_text(&line, "}\n");
-    log_access(buffer_data(&line), buffer_length(&line));
-    buffer_consume(&line, buffer_length(&line));
+        line_field(line, "error", e->error);
+    line_text(line, "}\n");
+    log_access(buffer_data(line), buffer_length(line));
+    buffer_consume(line, buffer_length(line));
 }
 
 void access_log_write(const struct exchange *x)
 {
-    char *url = x->url_known ? http_url_string(&x->url, x->runtime->config->log.redact_query) : NULL;
+    char *url =
+        x->url_known ? http_url_string(&x->url, x->runtime->config->log.redact_query) : NULL;
     struct access_entry e = {
         .started_unix_ms = x->started_unix_ms,
         .duration_ms = loop_now_ms(&x->worker->loop) - x->started_ms,
@@ -157,6 +157,6 @@ void access_log_write(const struct exchange *x)
         if (x->url.at.kind == HTTP_HOST_NAME) /* an address has no name to ask DNS about */
             e.dnssec = dive_security_word(dive_verifier_policy_security(x->verifier));
     }
-    access_log_entry(&e);
+    access_log_entry(&x->worker->log_line, &e);
     free(url);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * access_log: one JSON object a line for each exchange and each tunnel; docs/logs.md has the fields. Also
- * counts what it writes in the metrics, so that log and metrics never disagree.
+ * access_log: one JSON object a line for each exchange and each tunnel; docs/logs.md has the
+ * fields. Also counts what it writes in the metrics, so that log and metrics never disagree.
  */
 #ifndef DIVED_EXCHANGE_ACCESS_LOG_H
 #define DIVED_EXCHANGE_ACCESS_LOG_H
 
+#include "core/buffer.h"
 #include "core/metrics.h"
 #include "http/head.h"
 
@@ -19,7 +20,7 @@ struct access_entry {
     struct dive_span method;
     const char *url;
     const char *host;
-    int status; /* 0: none was sent */
+    int status;     /* 0: none was sent */
     uint64_t bytes; /* of content, to the client */
     const char *cache;
     const char *tls; /* version towards the client */
@@ -34,6 +35,7 @@ struct access_entry {
     unsigned listener;
 };
 
-void access_log_entry(const struct access_entry *entry);
+/* `line` is scratch memory, empty before and after. */
+void access_log_entry(struct buffer *line, const struct access_entry *entry);
 
 #endif

@@ -8,8 +8,7 @@
 
 static void body_update(struct body *body)
 {
-    if (body->framing == HTTP_BODY_NONE ||
-        (body->framing == HTTP_BODY_LENGTH && body->left == 0))
+    if (body->framing == HTTP_BODY_NONE || (body->framing == HTTP_BODY_LENGTH && body->left == 0))
         body->complete = true;
 }
 
@@ -25,8 +24,8 @@ static int body_next_chunked(struct body *body, struct buffer *in, struct dive_s
 {
     while (buffer_length(in) > 0) {
         size_t consumed = 0;
-        /* An unconsumed span is found again by looking at the chunk that it belongs to: the decoder is
-         * fed a copy of its state, and the state is advanced by body_taken(). */
+        /* An unconsumed span is found again by looking at the chunk that it belongs to: the decoder
+         * is fed a copy of its state, and the state is advanced by body_taken(). */
         struct http_chunked ahead = body->chunked;
         int r = http_chunked_feed(&ahead, buffer_data(in), buffer_length(in), &consumed, content);
 

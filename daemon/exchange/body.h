@@ -23,8 +23,8 @@ struct body {
 
 void body_init(struct body *body, enum http_body framing, int64_t content_length);
 
-/* The next content in `in`, not consumed yet: HTTP_DATA (a span; call body_taken() for what was used of
- * it), HTTP_NEED_MORE, HTTP_DONE, or negative (malformed). Framing bytes are consumed. */
+/* The next content in `in`, not consumed yet: HTTP_DATA (a span; call body_taken() for what was
+ * used of it), HTTP_NEED_MORE, HTTP_DONE, or negative (malformed). Framing bytes are consumed. */
 int body_next(struct body *body, struct buffer *in, struct dive_span *content) DIVE_MUST_USE;
 void body_taken(struct body *body, struct buffer *in, size_t n);
 
@@ -33,7 +33,8 @@ void body_taken(struct body *body, struct buffer *in, size_t n);
 uint64_t body_direct(const struct body *body, const struct buffer *in);
 void body_read_direct(struct body *body, size_t n);
 
-/* The connection ended in order: completes a body that is delimited by it, else the body has failed. */
+/* The connection ended in order: completes a body that is delimited by it, else the body has
+ * failed. */
 void body_end_of_stream(struct body *body);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * check: CHECK. What the request is for, whether this client may ask for it, and who decides about the
- * response: the mode of rules, browsers and the configuration.
+ * check: CHECK. What the request is for, whether this client may ask for it, and who decides about
+ * the response: the mode of rules, browsers and the configuration.
  */
 #include <string.h>
 
@@ -21,7 +21,8 @@ static void check_describe(struct exchange *x)
     };
 }
 
-/* RFC 9112 section 3.2.2; within a tunnel the authority has to be the tunnel's (RFC 9110 section 7.4). */
+/* RFC 9112 section 3.2.2; within a tunnel the authority has to be the tunnel's (RFC 9110
+ * section 7.4). */
 static int check_target(struct exchange *x)
 {
     int r = http_url_from_request(&x->url, &x->request, x->tls, x->fixed);
@@ -38,6 +39,8 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, 400, "http_request_error",
                                "this is a proxy: the request target must be a whole URL");
     }
+    if (x->url.form == HTTP_TARGET_AUTHORITY)
+        return exchange_refuse(x, 501, "http_request_error", "CONNECT inside of a tunnel");
     if (x->url.https != x->tls || strcmp(x->url.at.host, x->fixed->host) != 0 ||
         x->url.at.port != x->fixed->port)
         return exchange_refuse(x, 421, "http_request_error",

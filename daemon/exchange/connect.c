@@ -3,9 +3,9 @@
  * connect: POLICY and CONNECT. What has to be known about the policy before the origin hears of the
  * request at all, and a connection to the origin.
  *
- * Mostly nothing has to be known: the policy is looked up while the connection is made. It is waited
- * for where the request itself depends on it: in the clear (https-required), with a Range (a covered
- * resource is fetched whole), and where unsupported hosts are blocked.
+ * Mostly nothing has to be known: the policy is looked up while the connection is made. It is
+ * waited for where the request itself depends on it: in the clear (https-required), with a Range (a
+ * covered resource is fetched whole), and where unsupported hosts are blocked.
  */
 #include <string.h>
 
@@ -28,7 +28,7 @@ static int policy_block(struct exchange *x, const char *word, const char *text)
     return exchange_refuse(x, 403, "dive_verification_failed", "%s", text);
 }
 
-static int policy_block_unvalidated(struct exchange *x)
+int policy_block_unvalidated(struct exchange *x)
 {
     int next = policy_block(x, NULL, "DNS gave no validated answer about the host's policy");
 
@@ -103,8 +103,8 @@ static void connect_on_ready(void *arg, struct origin_connection *connection,
     exchange_run(x);
 }
 
-/* The connection failed for want of DNS. A policy that DNS can't validate either is the better reason to
- * give, and the same one that http gets. */
+/* The connection failed for want of DNS. A policy that DNS can't validate either is the better
+ * reason to give, and the same one that http gets. */
 static int connect_dns_failed(struct exchange *x)
 {
     enum dive_policy_state state;

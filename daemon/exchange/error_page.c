@@ -11,7 +11,8 @@
 
 #define ERROR_PAGE_MAX 16384
 
-/* `text` as the inside of an sf-string (RFC 9651 section 3.3.3): printable ASCII, quotes escaped. */
+/* `text` as the inside of an sf-string (RFC 9651 section 3.3.3): printable ASCII, quotes escaped.
+ */
 static void error_page_quote(char *out, size_t size, const char *text)
 {
     size_t n = 0;
@@ -35,7 +36,8 @@ static int error_page_html_text(struct http_buffer *b, const char *text)
                              : *text == '"' ? "&quot;"
                                             : NULL;
 
-        r = entity != NULL ? http_buffer_add(b, entity, strlen(entity)) : http_buffer_add(b, text, 1);
+        r = entity != NULL ? http_buffer_add(b, entity, strlen(entity))
+                           : http_buffer_add(b, text, 1);
     }
     return r;
 }
@@ -59,16 +61,17 @@ static int error_page_html(struct http_buffer *b, const struct error_page *page,
 
     /* Every other part is text from elsewhere. */
     for (size_t i = 0; i < sizeof(part) / sizeof(part[0]) && r == 0; i++)
-        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i])) : error_page_html_text(b, part[i]);
+        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i]))
+                       : error_page_html_text(b, part[i]);
     return r;
 }
 
 static int error_page_json(struct http_buffer *b, const struct error_page *page, const char *title)
 {
-    json_t *object = json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s?, s:s}", "title", title, "status",
-                               page->status, "detail", page->text, "reason", page->dive_reason,
-                               "host", page->host, "exchange", page->exchange, "error",
-                               page->error_type);
+    json_t *object =
+        json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s?, s:s}", "title", title, "status", page->status,
+                  "detail", page->text, "reason", page->dive_reason, "host", page->host, "exchange",
+                  page->exchange, "error", page->error_type);
     char *text = object != NULL ? json_dumps(object, JSON_ENSURE_ASCII | JSON_INDENT(2)) : NULL;
     int r = HTTP_E_NOMEM;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * error_page: an answer of our own: the status line, Proxy-Status (RFC 9209), and a body that says what
- * happened, as application/problem+json (RFC 9457) or as HTML. The reason phrase says it too: it is all
- * that some clients print.
+ * error_page: an answer of our own: the status line, Proxy-Status (RFC 9209), and a body that says
+ * what happened, as application/problem+json (RFC 9457) or as HTML. The reason phrase says it too:
+ * it is all that some clients print.
  */
 #ifndef DIVED_EXCHANGE_ERROR_PAGE_H
 #define DIVED_EXCHANGE_ERROR_PAGE_H

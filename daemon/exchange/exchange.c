@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * exchange: the states of one exchange and the loop that runs its stages; see exchange.h for who does
- * what.
+ * exchange: the states of one exchange and the loop that runs its stages; see exchange.h for who
+ * does what.
  *
  *   CHECK -> POLICY -> CONNECT -> SEND -> HEAD -> JUDGE -+-> STREAM -> AFTER (report-only) -+
  *     |        |         ^ |       |       | |     |     +-> HOLD -> VERDICT -> RELEASE ----+-> END
@@ -10,9 +10,9 @@
  *     +--------+-----------+-------+---------+-----+----------+--------+-> REFUSE ----------+
  *                                   (once a final head went out: END with ABORT instead)
  *
- * A stage returns the next state or EXCHANGE_WAIT, and may be called again at any event: it looks at
- * what there is and goes on. No stage frees anything; END closes, and the memory goes between loop
- * turns.
+ * A stage returns the next state or EXCHANGE_WAIT, and may be called again at any event: it looks
+ * at what there is and goes on. No stage frees anything; END closes, and the memory goes between
+ * loop turns.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -32,12 +32,12 @@ static const char *const exchange_state_words[] = {
 };
 
 static int (*const exchange_stages[EXCHANGE_STATE_COUNT])(struct exchange *x) = {
-    [EXCHANGE_CHECK] = check_request,     [EXCHANGE_POLICY] = policy_wait,
-    [EXCHANGE_CONNECT] = connect_origin,  [EXCHANGE_SEND] = request_send,
-    [EXCHANGE_HEAD] = response_head,      [EXCHANGE_JUDGE] = response_judge,
-    [EXCHANGE_STREAM] = stream_content,   [EXCHANGE_HOLD] = hold_content,
-    [EXCHANGE_VERDICT] = hold_verdict,    [EXCHANGE_RELEASE] = hold_release,
-    [EXCHANGE_REFUSE] = refuse_answer,    [EXCHANGE_UPGRADE] = upgrade_relay,
+    [EXCHANGE_CHECK] = check_request,    [EXCHANGE_POLICY] = policy_wait,
+    [EXCHANGE_CONNECT] = connect_origin, [EXCHANGE_SEND] = request_send,
+    [EXCHANGE_HEAD] = response_head,     [EXCHANGE_JUDGE] = response_judge,
+    [EXCHANGE_STREAM] = stream_content,  [EXCHANGE_HOLD] = hold_content,
+    [EXCHANGE_VERDICT] = hold_verdict,   [EXCHANGE_RELEASE] = hold_release,
+    [EXCHANGE_REFUSE] = refuse_answer,   [EXCHANGE_UPGRADE] = upgrade_relay,
     [EXCHANGE_AFTER] = after_verdict,
 };
 
@@ -159,6 +159,7 @@ void exchange_run(struct exchange *x)
     x->running = true;
     for (unsigned i = 0; i < EXCHANGE_ACTIVATIONS; i++) {
         x->want_client = x->want_origin = 0;
+        x->yields = false;
         next = x->pumping ? request_pump(x) : EXCHANGE_WAIT;
         if (next == EXCHANGE_WAIT)
             next = exchange_stages[x->state](x);
@@ -171,7 +172,7 @@ void exchange_run(struct exchange *x)
     x->running = false;
     if (x->state == EXCHANGE_END)
         exchange_end(x);
-    else if (next != EXCHANGE_WAIT)
+    else if (next != EXCHANGE_WAIT || x->yields)
         loop_later(&x->worker->loop, &x->node, exchange_run_later);
     else
         exchange_set_interest(x);

@@ -50,8 +50,8 @@ struct exchange_start {
     void *arg;
 };
 
-/* Starts; `done` is called once, never before this has returned. Negative: DIVE_E_NOMEM, and `done` is
- * never called. */
+/* Starts; `done` is called once, never before this has returned. Negative: DIVE_E_NOMEM, and `done`
+ * is never called. */
 int exchange_start(struct exchange **out, const struct exchange_start *start) DIVE_MUST_USE;
 /* The client connection is going away for another reason (drain deadline): `done` isn't called. */
 void exchange_abort(struct exchange **exchange, const char *why);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * held: HOLD, VERDICT and RELEASE. Content that a policy covers is kept back, hashed where it lies, until
- * the verdict; then it goes out whole (or the range that was asked for), or not at all.
+ * held: HOLD, VERDICT and RELEASE. Content that a policy covers is kept back, hashed where it lies,
+ * until the verdict; then it goes out whole (or the range that was asked for), or not at all.
  */
 #include <string.h>
 
@@ -110,12 +110,13 @@ static void hold_deadline(struct exchange *x)
 
     if (left < 1)
         left = 1;
-    exchange_deadline(x, left < config->timeouts.origin_idle_ms ? left :
-                                                                  config->timeouts.origin_idle_ms);
+    exchange_deadline(x, left < config->timeouts.origin_idle_ms ? left
+                                                                : config->timeouts.origin_idle_ms);
 }
 
-/* hold.keepalive: an interim response now and then, so that a client's read timer doesn't fire. RFC 9110
- * section 15.2: a client parses any number of them, asked for or not; HTTP/1.0 doesn't know them. */
+/* hold.keepalive: an interim response now and then, so that a client's read timer doesn't fire. RFC
+ * 9110 section 15.2: a client parses any number of them, asked for or not; HTTP/1.0 doesn't know
+ * them. */
 void hold_keep_alive(void *arg)
 {
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -123,7 +124,8 @@ void hold_keep_alive(void *arg)
 
     if (x->closing || x->head_sent || (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT))
         return;
-    /* A client that doesn't even read these gets no more of them; that it has left is told otherwise. */
+    /* A client that doesn't even read these gets no more of them; that it has left is told
+     * otherwise. */
     if (buffer_length(&x->client->out) == 0 &&
         buffer_append(&x->client->out, interim, sizeof(interim) - 1, CHANNEL_IN_MAX) == 0)
         (void)!channel_flush(x->client);
@@ -132,10 +134,9 @@ void hold_keep_alive(void *arg)
 
 static int hold_begin(struct exchange *x)
 {
-    enum hold_error error =
-        hold_new(&x->hold, &x->worker->shared->hold, &x->runtime->hold_limits,
-                 x->response.content_length >= 0 ? (uint64_t)x->response.content_length :
-                                                   HOLD_SIZE_UNKNOWN);
+    enum hold_error error = hold_new(
+        &x->hold, &x->worker->shared->hold, &x->runtime->hold_limits,
+        x->response.content_length >= 0 ? (uint64_t)x->response.content_length : HOLD_SIZE_UNKNOWN);
 
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
     if (x->runtime->config->hold.keepalive_ms > 0 && x->request.minor > 0)
@@ -170,7 +171,7 @@ int hold_content(struct exchange *x)
             return r;
         hold_deadline(x);
     }
-    x->want_client |= STREAM_WRITE; /* others have their turn first: the client is always writable */
+    x->yields = true;
     return EXCHANGE_WAIT;
 }
 
@@ -223,8 +224,8 @@ static bool release_range_applies(const struct exchange *x)
 /* Queues the head; sets what is to be released. 0 or negative. */
 static int release_queue_head(struct exchange *x)
 {
-    /* Of a part it would be wrong: RFC 9530 section 2 is about this message's content. The whole's is
-     * Repr-Digest's (section 3). */
+    /* Of a part it would be wrong: RFC 9530 section 2 is about this message's content. The whole's
+     * is Repr-Digest's (section 3). */
     static const char *const partial_drop[] = {"Content-Digest", "Repr-Digest", NULL};
     const struct dive_span *digest = http_field_get(&x->response, "Content-Digest");
     uint64_t size = hold_size(x->hold);

@@ -15,6 +15,7 @@
 #include "origin/pool.h"
 
 /* enum, word; the picture of the moves is in exchange.c */
+/* clang-format off */
 #define EXCHANGE_STATES(X) \
     X(CHECK, "check")      \
     X(POLICY, "policy")    \
@@ -30,6 +31,7 @@
     X(UPGRADE, "upgrade")  \
     X(AFTER, "after")      \
     X(END, "end")
+/* clang-format on */
 
 enum exchange_state {
 #define X(id, word) EXCHANGE_##id,
@@ -59,10 +61,11 @@ struct exchange {
 
     enum exchange_state state;
     bool closing;
-    bool running; /* exchange_run() is on the stack */
+    bool running;    /* exchange_run() is on the stack */
+    bool yields;     /* a stage could go on, but others have their turn first */
     bool given_back; /* `done` was called: the client's side isn't ours any more */
     unsigned want_client, want_origin; /* what the stages wait for, collected by one run */
-    TAILQ_ENTRY(exchange) link; /* in worker->exchanges */
+    TAILQ_ENTRY(exchange) link;        /* in worker->exchanges */
     enum exchange_fate fate;
     struct loop_node node; /* deferred run, then the reap */
     struct loop_timer timer;
@@ -75,21 +78,23 @@ struct exchange {
     struct http_head request;
     struct http_url url;
     bool url_known;
-    bool upgraded_to_https; /* https-required: the origin is asked by TLS though the client wasn't */
+    bool
+        upgraded_to_https; /* https-required: the origin is asked by TLS though the client wasn't */
     struct body request_body;
     bool request_queued; /* its head was handed to the connection */
     bool asks_upgrade;   /* and asks to change protocols */
     bool pumping;        /* its content is on the way */
+    bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
 
     /* who decides */
-    enum config_mode mode;   /* enforce, report-only, off */
-    bool exempt;             /* a browser's or a rule's */
+    enum config_mode mode;          /* enforce, report-only, off */
+    bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
     TAILQ_HEAD(, lookup) lookups;
-    bool report_only;  /* as of the policy: failures are reported, never blocked */
-    bool take_whole;   /* a Range is served by us, from the verified whole */
+    bool report_only;    /* as of the policy: failures are reported, never blocked */
+    bool take_whole;     /* a Range is served by us, from the verified whole */
     int64_t complete_us; /* when the content was complete, for the metrics */
 
     /* the origin's side */
@@ -106,9 +111,10 @@ struct exchange {
     uint64_t release_offset, release_end;
 
     /* the client's side */
-    bool head_sent;              /* a final head is on its way to the client */
-    enum http_body client_body;  /* our framing of the content */
-    int status;                  /* told to the client, for the log */
+    bool head_sent;             /* a final head is on its way to the client */
+    bool client_stalls;         /* content waits for it; the deadline is running */
+    enum http_body client_body; /* our framing of the content */
+    int status;                 /* told to the client, for the log */
     uint64_t bytes_out;
     struct relay relay;
     bool upgrade_over; /* the relay has ended */
@@ -146,6 +152,8 @@ void exchange_drop_origin(struct exchange *x, bool reusable);
 /* ---- the stages: the next state, or EXCHANGE_WAIT ---- */
 int check_request(struct exchange *x);
 int policy_wait(struct exchange *x);
+/* 403: DNS gave no validated answer about the policy. Returns EXCHANGE_REFUSE. */
+int policy_block_unvalidated(struct exchange *x);
 int connect_origin(struct exchange *x);
 int request_send(struct exchange *x);
 int response_head(struct exchange *x);
@@ -180,8 +188,9 @@ void hold_keep_alive(void *arg);
 /* Queues the response head for the client; `range` as served by us, or NULL. */
 
 /* ---- response.c ---- */
-/* Queues the origin's head, normalised, for the client, with `framing` as the client will see it and
- * `add` behind its fields. `status` is the origin's but for ranges served by us. 0 or negative. */
+/* Queues the origin's head, normalised, for the client, with `framing` as the client will see it
+ * and `add` behind its fields. `status` is the origin's but for ranges served by us. 0 or negative.
+ */
 int response_queue_head(struct exchange *x, int status, enum http_body framing,
                         int64_t content_length, const struct dive_field *add, size_t n_add,
                         const char *const *drop) DIVE_MUST_USE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * refuse: REFUSE. An answer of our own instead of the origin's; not one byte of what the origin sent is
- * in it.
+ * refuse: REFUSE. An answer of our own instead of the origin's; not one byte of what the origin
+ * sent is in it.
  */
 #include "exchange/error_page.h"
 #include "exchange/private.h"
@@ -41,8 +41,8 @@ int refuse_answer(struct exchange *x)
 
         exchange_drop_origin(x, false);
         hold_free(&x->hold);
-        x->fate = x->request_body.complete ? (page.close ? EXCHANGE_CLOSE : EXCHANGE_KEEP) :
-                                             EXCHANGE_LINGER;
+        x->fate = x->request_body.complete ? (page.close ? EXCHANGE_CLOSE : EXCHANGE_KEEP)
+                                           : EXCHANGE_LINGER;
         if (error_page_write(&x->client->out, &x->worker->scratch, &page) != 0)
             return exchange_break(x, "out of memory");
         x->head_sent = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * request: SEND, and the request's content beside all later stages. The head that goes out is rebuilt
- * from the parsed one; the content streams with backpressure, framed anew.
+ * request: SEND, and the request's content beside all later stages. The head that goes out is
+ * rebuilt from the parsed one; the content streams with backpressure, framed anew.
  */
 #include <string.h>
 
@@ -10,20 +10,23 @@
 #define REQUEST_ROUNDS 16
 #define REQUEST_CHUNK_MAX (16 * 1024)
 
-/* A change to another version of HTTP or to TLS inside the connection would take the response out of our
- * sight: such an offer stays here (RFC 9110 section 7.8 allows to ignore it). */
+/* A change to another version of HTTP or to TLS inside the connection would take the response out
+ * of our sight: such an offer stays here (RFC 9110 section 7.8 allows to ignore it). So does one
+ * with content, which could still be on its way when the connection is the other protocol's
+ * already. */
 static bool request_may_upgrade(const struct exchange *x)
 {
     const struct dive_span *upgrade = http_field_get(&x->request, "Upgrade");
     struct dive_span rest, protocol;
 
     if (!x->request.is_upgrade || upgrade == NULL || x->request.minor == 0 ||
-        http_field_count(&x->request, "Upgrade") != 1)
+        http_field_count(&x->request, "Upgrade") != 1 || !x->request_body.complete)
         return false;
     rest = *upgrade;
     while (http_list_next(&rest, &protocol)) {
         const char *slash = memchr(protocol.p, '/', protocol.n);
-        struct dive_span name = {protocol.p, slash != NULL ? (size_t)(slash - protocol.p) : protocol.n};
+        struct dive_span name = {protocol.p,
+                                 slash != NULL ? (size_t)(slash - protocol.p) : protocol.n};
 
         if (dive_span_caseeq(name, dive_span_str("h2c")) ||
             dive_span_caseeq(name, dive_span_str("http")) ||
@@ -42,7 +45,8 @@ static int request_queue_head(struct exchange *x)
         .from = &x->request,
         .drop = x->take_whole ? range_fields : NULL,
         .framing = x->request_body.framing,
-        .content_length = x->request_body.framing == HTTP_BODY_LENGTH ? x->request.content_length : -1,
+        .content_length =
+            x->request_body.framing == HTTP_BODY_LENGTH ? x->request.content_length : -1,
         .upgrade = request_may_upgrade(x),
         .via = true,
     };
@@ -183,10 +187,9 @@ int request_pump(struct exchange *x)
         body_taken(&x->request_body, &x->client->in, n);
         if (request_is_too_large(x)) {
             exchange_drop_origin(x, false);
-            return x->head_sent
-                       ? exchange_break(x, "request content over limits.request-body-size")
-                       : exchange_refuse(x, 413, "http_request_error",
-                                         "request content over limits.request-body-size");
+            return x->head_sent ? exchange_break(x, "request content over limits.request-body-size")
+                                : exchange_refuse(x, 413, "http_request_error",
+                                                  "request content over limits.request-body-size");
         }
         if (!x->head_sent)
             exchange_deadline(x, x->runtime->config->timeouts.client_body_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * response: HEAD and JUDGE. Reads the response's head, passes interim responses on, and decides what is
- * to become of the content: stream it, hold it, or refuse it at once.
+ * response: HEAD and JUDGE. Reads the response's head, passes interim responses on, and decides
+ * what is to become of the content: stream it, hold it, or refuse it at once.
  */
 #include <string.h>
 
@@ -15,22 +15,23 @@ static bool response_may_retry(const struct exchange *x)
     static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
     if (x->retried || !x->origin->reused || x->interim > 0 || x->request_body.taken > 0 ||
-        buffer_length(&x->origin->channel.in) > 0)
-        return false;
+        buffer_length(&x->origin->channel.in) > 0 ||
+        (x->request_ended && x->request_body.framing == HTTP_BODY_CHUNKED))
+        return false; /* the last chunk is consumed, and would be missing the second time */
     for (size_t i = 0; i < sizeof(idempotent) / sizeof(idempotent[0]); i++)
         if (dive_span_eq(x->request.method, idempotent[i]))
             return true;
     return false;
 }
 
-/* The connection ended before a whole head was there. A connection that had idled may have been closed
- * while the request was on its way (RFC 9112 section 9.5): then once more, on a new one. */
+/* The connection ended before a whole head was there. A connection that had idled may have been
+ * closed while the request was on its way (RFC 9112 section 9.5): then once more, on a new one. */
 static int response_connection_lost(struct exchange *x, bool in_order)
 {
     if (response_may_retry(x)) {
         exchange_drop_origin(x, false);
         x->retried = true;
-        x->request_queued = false;
+        x->request_queued = x->awaits_head = false;
         return EXCHANGE_CONNECT;
     }
     exchange_drop_origin(x, false);
@@ -41,10 +42,10 @@ static int response_connection_lost(struct exchange *x, bool in_order)
 static int response_malformed(struct exchange *x, int error)
 {
     exchange_drop_origin(x, false);
-    return exchange_refuse(
-        x, 502, error == HTTP_E_HEAD_TOO_LARGE ? "http_response_header_section_size" :
-                                                 "http_protocol_error",
-        "the origin's response is not acceptable: %s", http_error_text(error));
+    return exchange_refuse(x, 502,
+                           error == HTTP_E_HEAD_TOO_LARGE ? "http_response_header_section_size"
+                                                          : "http_protocol_error",
+                           "the origin's response is not acceptable: %s", http_error_text(error));
 }
 
 int response_queue_head(struct exchange *x, int status, enum http_body framing,
@@ -75,7 +76,8 @@ int response_queue_head(struct exchange *x, int status, enum http_body framing,
     return r;
 }
 
-/* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't expect. */
+/* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't
+ * expect. */
 static int response_interim(struct exchange *x)
 {
     int r = 0;
@@ -137,6 +139,12 @@ int response_head(struct exchange *x)
 {
     struct channel *origin = &x->origin->channel;
 
+    if (!x->awaits_head) {
+        /* The request has only just gone out: a read would find nothing. */
+        x->awaits_head = true;
+        x->want_origin |= STREAM_READ;
+        return EXCHANGE_WAIT;
+    }
     for (;;) {
         size_t consumed = 0;
         ssize_t n;
@@ -195,8 +203,8 @@ static int response_stream(struct exchange *x)
         x->client_body = HTTP_BODY_UNTIL_CLOSE;
     else if (x->client_body == HTTP_BODY_UNTIL_CLOSE && x->request.minor > 0)
         x->client_body = HTTP_BODY_CHUNKED;
-    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1, NULL) !=
-        0)
+    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1,
+                            NULL) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     x->head_sent = true;
     x->status = x->response.status;
@@ -204,12 +212,31 @@ static int response_stream(struct exchange *x)
     return EXCHANGE_STREAM;
 }
 
+/* What comes behind a 101 isn't covered by any scope, but of a host whose policy can't be validated
+ * every resource is refused. */
+static int response_judge_upgrade(struct exchange *x)
+{
+    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE)
+        return EXCHANGE_UPGRADE;
+    switch (dive_verifier_policy_state(x->verifier)) {
+    case DIVE_POLICY_ABSENT:
+    case DIVE_POLICY_FOUND:
+        return EXCHANGE_UPGRADE;
+    case DIVE_POLICY_FAILED:
+        return policy_block_unvalidated(x);
+    case DIVE_POLICY_PENDING:
+    default:
+        exchange_deadline(x, x->runtime->config->dns.timeout_ms * 2 + 5000);
+        return EXCHANGE_WAIT;
+    }
+}
+
 int response_judge(struct exchange *x)
 {
     const struct dive_policy *policy;
 
     if (x->response.status == 101)
-        return EXCHANGE_UPGRADE;
+        return response_judge_upgrade(x);
     if (x->verifier == NULL || x->mode == CONFIG_MODE_REPORT_ONLY) {
         x->report_only = true;
         return response_stream(x);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * stream: STREAM and AFTER. Content that passes as it comes: what no policy covers, and everything in
- * report-only, where it is hashed on its way and judged when it is gone.
+ * stream: STREAM and AFTER. Content that passes as it comes: what no policy covers, and everything
+ * in report-only, where it is hashed on its way and judged when it is gone.
  */
 #include <string.h>
 
 #include "exchange/private.h"
 
-#define STREAM_ROUNDS 16               /* writes in a row before others have their turn */
-#define STREAM_SMALL (16 * 1024)       /* what is copied behind the head, to be one write (one record) */
+#define STREAM_ROUNDS 16 /* writes in a row before others have their turn */
+#define STREAM_SMALL                                                                               \
+    (16 * 1024) /* what is copied behind the head, to be one write (one record)                    \
+                 */
 
 static void stream_hash(struct exchange *x, const char *p, size_t n)
 {
@@ -55,6 +57,16 @@ static int stream_pass_on(struct exchange *x, struct dive_span content, size_t *
     return r > 0 ? 1 : (int)r;
 }
 
+/* Events of others are no progress of the client's: they don't push its deadline. */
+static int stream_wait_for_client(struct exchange *x)
+{
+    x->want_client |= STREAM_WRITE;
+    if (!x->client_stalls)
+        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
+    x->client_stalls = true;
+    return EXCHANGE_WAIT;
+}
+
 /* Everything came in; what is queued still has to go out. */
 static int stream_finish(struct exchange *x)
 {
@@ -72,10 +84,8 @@ static int stream_finish(struct exchange *x)
     r = channel_flush(x->client);
     if (r == STREAM_ERROR)
         return exchange_client_left(x);
-    if (r == STREAM_WAIT) {
-        x->want_client |= STREAM_WRITE;
-        return EXCHANGE_WAIT;
-    }
+    if (r == STREAM_WAIT)
+        return stream_wait_for_client(x);
     x->fate = exchange_fate_of(x);
     return EXCHANGE_AFTER;
 }
@@ -111,8 +121,8 @@ int stream_content(struct exchange *x)
     for (unsigned round = 0; round < STREAM_ROUNDS; round++) {
         struct dive_span content = {0};
         size_t n;
-        int r = x->origin == NULL ? HTTP_DONE :
-                                    body_next(&x->response_body, &x->origin->channel.in, &content);
+        int r = x->origin == NULL ? HTTP_DONE
+                                  : body_next(&x->response_body, &x->origin->channel.in, &content);
 
         if (r < 0)
             return exchange_break(x, "the origin's content is malformed: %s", http_error_text(r));
@@ -127,25 +137,21 @@ int stream_content(struct exchange *x)
         r = stream_pass_on(x, content, &n);
         if (r == STREAM_ERROR)
             return exchange_client_left(x);
-        if (r == STREAM_WAIT) {
-            x->want_client |= STREAM_WRITE;
-            exchange_deadline(x, config->timeouts.client_write_ms);
-            return EXCHANGE_WAIT;
-        }
+        if (r == STREAM_WAIT)
+            return stream_wait_for_client(x);
+        x->client_stalls = false;
         stream_hash(x, content.p, n);
         body_taken(&x->response_body, &x->origin->channel.in, n);
         x->bytes_out += n;
         exchange_deadline(x, config->timeouts.origin_idle_ms);
     }
-    x->want_client |= STREAM_WRITE; /* others have their turn first */
-    return EXCHANGE_WAIT;
+    return stream_wait_for_client(x); /* others have their turn first */
 }
 
 /* The client has everything and may go on; the verdict of report-only is waited for without it. */
 int after_verdict(struct exchange *x)
 {
-    bool decided = x->verifier == NULL ||
-                   dive_verifier_verdict(x->verifier) != DIVE_UNDECIDED;
+    bool decided = x->verifier == NULL || dive_verifier_verdict(x->verifier) != DIVE_UNDECIDED;
 
     if (!decided) {
         exchange_give_back(x);

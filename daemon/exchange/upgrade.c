@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * upgrade: UPGRADE. The origin agreed to another protocol (101, RFC 9110 section 15.2.2) that the client
- * had offered: its head is passed on, then bytes both ways.
+ * upgrade: UPGRADE. The origin agreed to another protocol (101, RFC 9110 section 15.2.2) that the
+ * client had offered: its head is passed on, then bytes both ways.
  */
 #include "exchange/private.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verify: gives the verifier of this exchange what it asks for (TXT records from the worker's resolver)
- * and takes over what it decided: for the log, the trace, and the report.
+ * verify: gives the verifier of this exchange what it asks for (TXT records from the worker's
+ * resolver) and takes over what it decided: for the log, the trace, and the report.
  *
- * A lookup stays on the exchange's list until the exchange is destroyed; its query is NULL once it has
- * been answered or cancelled.
+ * A lookup stays on the exchange's list until the exchange is destroyed; its query is NULL once it
+ * has been answered or cancelled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -201,13 +201,13 @@ void verify_conclude(struct exchange *x, bool blocked)
         struct timespec now;
 
         clock_gettime(CLOCK_MONOTONIC, &now);
-        metrics_verify_duration((uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 -
-                                           x->complete_us));
+        metrics_verify_duration(
+            (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - x->complete_us));
     }
 }
 
-/* A validated record where the policy should be, and it isn't one: an operator's mistake that turns DIVE
- * off for the domain. Said aloud, but not for every request. */
+/* A validated record where the policy should be, and it isn't one: an operator's mistake that turns
+ * DIVE off for the domain. Said aloud, but not for every request. */
 static void verify_tell_fault(struct exchange *x)
 {
     struct worker *worker = x->worker;
@@ -220,7 +220,8 @@ static void verify_tell_fault(struct exchange *x)
         return;
     snprintf(worker->fault_domain, sizeof(worker->fault_domain), "%s", domain);
     worker->fault_quiet_until_ms = now + FAULT_QUIET_MS;
-    log_warning("dive", "_dive.%s: the TXT record there is no policy, so DIVE is off for %s: %s%s%s",
+    log_warning("dive",
+                "_dive.%s: the TXT record there is no policy, so DIVE is off for %s: %s%s%s",
                 domain, x->url.at.host, fault->parameter, fault->parameter[0] != '\0' ? ": " : "",
                 fault->text);
 }

@@ -58,8 +58,8 @@ static const char *origin_route(const struct origin_target *target)
 
 static bool origin_is_for(const struct origin_connection *c, const struct origin_target *target)
 {
-    return c->tls == target->tls && c->port == target->port &&
-           strcmp(c->host, target->host) == 0 && strcmp(c->route, origin_route(target)) == 0;
+    return c->tls == target->tls && c->port == target->port && strcmp(c->host, target->host) == 0 &&
+           strcmp(c->route, origin_route(target)) == 0;
 }
 
 static struct origin_list *origin_bucket(struct origin_pool *pool, uint32_t hash)
@@ -150,8 +150,7 @@ static void origin_become_idle(struct origin_connection *c)
     channel_trim(&c->channel);
     loop_timer_set(&c->timer, c->runtime->config->timeouts.origin_pool_idle_ms);
     stream_want(&c->channel.stream, STREAM_READ);
-    TAILQ_FOREACH(other, bucket, link)
-    {
+    TAILQ_FOREACH (other, bucket, link) {
         if (other->state == ORIGIN_IDLE && origin_is_for(other, &target)) {
             idle++;
             last = other;
@@ -200,7 +199,7 @@ static void origin_on_event(void *arg, unsigned events)
 
     if (c->state == ORIGIN_HANDSHAKE)
         origin_handshake(c);
-    else if (c->state == ORIGIN_IDLE)
+    else if (c->state == ORIGIN_IDLE && !stream_is_quiet(&c->channel.stream))
         origin_close(c); /* closed by the origin, or it spoke unasked: of no use either way */
 }
 
@@ -284,14 +283,16 @@ static struct origin_connection *origin_new(struct origin_pool *pool, struct run
     return c;
 }
 
+/* One of another runtime was let through and verified by another configuration. */
 static struct origin_connection *origin_find(struct origin_pool *pool,
+                                             const struct runtime *runtime,
                                              const struct origin_target *target, bool fresh)
 {
     struct origin_connection *c, *next;
 
     for (c = TAILQ_FIRST(origin_bucket(pool, origin_hash(target))); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (!origin_is_for(c, target) || (fresh && c->reused))
+        if (c->runtime != runtime || !origin_is_for(c, target) || (fresh && c->reused))
             continue;
         if (c->state == ORIGIN_IDLE && !stream_is_quiet(&c->channel.stream)) {
             origin_close(c);
@@ -306,7 +307,7 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
                 const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
                 struct origin_connection **out)
 {
-    struct origin_connection *c = origin_find(pool, target, fresh);
+    struct origin_connection *c = origin_find(pool, runtime, target, fresh);
     int r;
 
     *out = NULL;
@@ -377,9 +378,10 @@ void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
         origin_fail(c, failure);
 }
 
-bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target)
+bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtime,
+                          const struct origin_target *target)
 {
-    const struct origin_connection *c = origin_find(pool, target, false);
+    const struct origin_connection *c = origin_find(pool, runtime, target, false);
 
     return c != NULL && c->state == ORIGIN_IDLE;
 }

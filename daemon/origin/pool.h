@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * pool: a worker's connections to origins: dialled, TLS verified, used by one exchange at a time, kept
- * for the next one.
+ * pool: a worker's connections to origins: dialled, TLS verified, used by one exchange at a time,
+ * kept for the next one.
  *
  *      origin_open --> DIALING --> HANDSHAKE --> READY (an exchange has it) <--> IDLE --> CLOSED
  *      origin_adopt ------------------^   |                      |
  *      origin_note_failure --> FAILED <---+                      +--> CLOSED
  *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
  *
- * A connection belongs to scheme, host, port and route; its certificate was verified for that host. One that
- * is being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it, or the
- * reason why there is none.
+ * A connection belongs to runtime, scheme, host, port and route; its certificate was verified for
+ * that host. One that is being made by origin_adopt() has no owner yet: the first origin_open() for
+ * its target gets it, or the reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
 #define DIVED_ORIGIN_POOL_H
@@ -28,8 +28,8 @@ struct origin_target {
     bool tls;
     const char *host; /* normal form; IP literals without brackets */
     uint16_t port;
-    /* What is connected to, where a client chose another way to the host (CONNECT to an address, SNI
-     * with the name); NULL: the host. */
+    /* What is connected to, where a client chose another way to the host (CONNECT to an address,
+     * SNI with the name); NULL: the host. */
     const char *route;
 };
 
@@ -43,11 +43,12 @@ struct origin_failure {
 struct origin_pool;
 struct origin_connection;
 
-/* Either `connection` is ready (and the callback's), or it is NULL and `failure` (valid during the call)
- * says why. */
+/* Either `connection` is ready (and the callback's), or it is NULL and `failure` (valid during the
+ * call) says why. */
 typedef void origin_ready_fn(void *arg, struct origin_connection *connection,
                              const struct origin_failure *failure);
 
+/* clang-format off */
 #define ORIGIN_STATES(X)         \
     X(DIALING, "dialing")        \
     X(HANDSHAKE, "handshake")    \
@@ -55,6 +56,7 @@ typedef void origin_ready_fn(void *arg, struct origin_connection *connection,
     X(IDLE, "idle")              \
     X(FAILED, "failed")          \
     X(CLOSED, "closed")
+/* clang-format on */
 
 enum origin_state {
 #define X(id, word) ORIGIN_##id,
@@ -92,9 +94,9 @@ void origin_pool_free(struct origin_pool **pool);
 /* Closes what idles: after a reload. */
 void origin_pool_flush(struct origin_pool *pool);
 
-/* 1: *out is READY. 0: `ready` will be called, not before this call has returned; until then *out is
- * for origin_cancel(). Negative: a DIVE_E*, nothing was started. `fresh`: no connection that was used
- * before. */
+/* 1: *out is READY. 0: `ready` will be called, not before this call has returned; until then *out
+ * is for origin_cancel(). Negative: a DIVE_E*, nothing was started. `fresh`: no connection that was
+ * used before. */
 int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
                 const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
                 struct origin_connection **out) DIVE_MUST_USE;
@@ -111,10 +113,11 @@ void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
                          const struct origin_target *target, const struct origin_failure *failure);
 
 /* Is there a connection for `target` that could be used at once? */
-bool origin_pool_has_idle(struct origin_pool *pool, const struct origin_target *target);
+bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtime,
+                          const struct origin_target *target);
 
-/* The exchange is done with it. `reusable`: the last response was read to its end and both sides let
- * the connection persist. NULLs *connection. */
+/* The exchange is done with it. `reusable`: the last response was read to its end and both sides
+ * let the connection persist. NULLs *connection. */
 void origin_release(struct origin_connection **connection, bool reusable);
 
 #endif

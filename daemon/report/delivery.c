@@ -29,6 +29,7 @@
 
 #define DELIVERY_HEAD_MAX (16 * 1024)
 
+/* clang-format off */
 #define DELIVERY_STATES(X)                                                                         \
     X(NEW, "new")                                                                                  \
     X(CONNECT, "connect")                                                                          \
@@ -37,6 +38,7 @@
     X(CONTENT, "content")                                                                          \
     X(WAIT, "wait")                                                                                \
     X(CLOSED, "closed")
+/* clang-format on */
 
 enum delivery_state {
 #define X(id, word) DELIVERY_##id,

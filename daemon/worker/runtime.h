@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * runtime: one configuration and all that is made from it and shared by the workers: guard, TLS
- * contexts, interception CA. Immutable; a reload makes another one. Connections and exchanges hold a
- * reference to the one that they began with.
+ * contexts, interception CA. Immutable; a reload makes another one. Connections and exchanges hold
+ * a reference to the one that they began with.
  */
 #ifndef DIVED_WORKER_RUNTIME_H
 #define DIVED_WORKER_RUNTIME_H
@@ -21,8 +21,8 @@ struct runtime {
     _Atomic unsigned references;
     struct config *config;
     struct guard *guard;
-    SSL_CTX *connect_context; /* towards origins */
-    SSL_CTX *accept_context;  /* towards clients; NULL when interception is off */
+    SSL_CTX *connect_context;               /* towards origins */
+    SSL_CTX *accept_context;                /* towards clients; NULL when interception is off */
     struct certificate_cache *certificates; /* NULL when interception is off */
     struct http_limits http_limits;
     struct hold_limits hold_limits;
@@ -33,8 +33,8 @@ struct runtime {
     char user_agent[256]; /* in reports */
 };
 
-/* Takes over `config`'s reference, on failure too. `check_only`: nothing is made on disk. `why` gets one
- * sentence on failure. 0 or a negative DIVE_E*. */
+/* Takes over `config`'s reference, on failure too. `check_only`: nothing is made on disk. `why`
+ * gets one sentence on failure. 0 or a negative DIVE_E*. */
 int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
                 size_t why_size) DIVE_MUST_USE;
 struct runtime *runtime_ref(struct runtime *runtime);

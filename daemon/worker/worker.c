@@ -20,7 +20,8 @@
 #include "origin/pool.h"
 #include "report/reporter.h"
 
-#define WORKER_HEAD_MAX (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
+#define WORKER_HEAD_MAX                                                                            \
+    (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
 #define HOUSEKEEPING_MS 1000
 #define DRAIN_TICK_MS 50
 
@@ -98,8 +99,7 @@ static struct listener *worker_find_listener(struct worker *worker,
 {
     struct listener *listener;
 
-    TAILQ_FOREACH(listener, &worker->listeners, link)
-    {
+    TAILQ_FOREACH (listener, &worker->listeners, link) {
         if (listener->address_length == address->len &&
             memcmp(&listener->address, &address->addr, address->len) == 0)
             return listener;
@@ -117,9 +117,12 @@ static void worker_set_listeners(struct worker *worker, const int *sockets, size
         const struct config_address *address = &config->listeners.v[i].address;
 
         listener = worker_find_listener(worker, address);
-        if (listener != NULL)
+        if (listener != NULL) {
             listener->index = (unsigned)i;
-        else if (sockets[i] >= 0 && listener_open(worker, (unsigned)i, address, sockets[i]) != 0)
+            if (sockets[i] >= 0)
+                close(sockets[i]); /* nobody would accept from it, and SO_REUSEPORT would give it
+                                      clients */
+        } else if (sockets[i] >= 0 && listener_open(worker, (unsigned)i, address, sockets[i]) != 0)
             log_error("worker", "%s: out of memory, not listening", address->text);
     }
     for (listener = TAILQ_FIRST(&worker->listeners); listener != NULL; listener = next) {
@@ -182,6 +185,23 @@ static void worker_wake(struct worker *worker)
     (void)!write(worker->mailbox_fd, &one, sizeof(one));
 }
 
+/* From the mailbox, locked: the socket that an unread reload was to open at `address`, or -1. */
+static int worker_take_unread_socket(struct worker *worker, const struct config_address *address)
+{
+    for (size_t i = 0; i < worker->mailbox_listen_count; i++) {
+        const struct config_address *other =
+            &worker->mailbox_runtime->config->listeners.v[i].address;
+        int fd = worker->mailbox_listen[i];
+
+        if (fd >= 0 && other->len == address->len &&
+            memcmp(&other->addr, &address->addr, address->len) == 0) {
+            worker->mailbox_listen[i] = -1;
+            return fd;
+        }
+    }
+    return -1;
+}
+
 int worker_reload(struct worker *worker, struct runtime *runtime, const int *sockets, size_t count)
 {
     int *copy = calloc(count + 1, sizeof(*copy));
@@ -190,7 +210,11 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
         return DIVE_E_NOMEM;
     memcpy(copy, sockets, count * sizeof(*copy));
     pthread_mutex_lock(&worker->mailbox_lock);
-    /* One that wasn't even looked at: the newer one replaces it, with the sockets that it was to open. */
+    /* One that wasn't even looked at: the newer one replaces it. Sockets that it was to open are
+     * still to be opened where the newer one counts on them. */
+    for (size_t i = 0; i < count; i++)
+        if (copy[i] < 0)
+            copy[i] = worker_take_unread_socket(worker, &runtime->config->listeners.v[i].address);
     for (size_t i = 0; i < worker->mailbox_listen_count; i++)
         if (worker->mailbox_listen[i] >= 0)
             close(worker->mailbox_listen[i]);
@@ -236,6 +260,7 @@ static void worker_free(struct worker **worker)
         close(w->mailbox_fd);
     pthread_mutex_destroy(&w->mailbox_lock);
     http_buffer_clear(&w->scratch);
+    buffer_release(&w->log_line);
     free(w->io_buffer);
     runtime_unref(&w->mailbox_runtime);
     free(w->mailbox_listen);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "core/buffer.h"
 #include "core/loop.h"
 #include "http/writer.h"
 #include "lib/domain.h"
@@ -47,11 +48,13 @@ struct worker {
     TAILQ_HEAD(, listener) listeners;
     TAILQ_HEAD(client_list, client_connection) clients;
     TAILQ_HEAD(, exchange) exchanges; /* those too that have given their client back */
-    struct http_buffer scratch; /* heads are written here before they are queued */
+    struct http_buffer scratch;       /* heads are written here before they are queued */
+    struct buffer log_line;           /* a line of the access log is put together here */
     char *io_buffer; /* WORKER_IO_BUFFER bytes between a held file and TLS; empty between calls */
     struct loop_timer housekeeping;
     uint64_t dns_told[4][4]; /* counters already added to the metrics */
-    char fault_domain[DIVE_DOMAIN_BUF]; /* whose faulty policy was logged last (exchange/verify.c) */
+    char
+        fault_domain[DIVE_DOMAIN_BUF]; /* whose faulty policy was logged last (exchange/verify.c) */
     int64_t fault_quiet_until_ms;
     bool draining;
     int64_t drain_until_ms;
@@ -66,11 +69,12 @@ struct worker {
     bool mailbox_drain;
 };
 
-/* Makes everything but the listeners; doesn't start the thread. `why` gets a sentence on failure. */
+/* Makes everything but the listeners; doesn't start the thread. `why` gets a sentence on failure.
+ */
 int worker_new(struct worker **out, unsigned index, struct shared *shared, struct runtime *runtime,
                char *why, size_t why_size) DIVE_MUST_USE;
-/* Starts the thread; `sockets` are bound, listening sockets in the order of the config's listeners and
- * become the worker's. */
+/* Starts the thread; `sockets` are bound, listening sockets in the order of the config's listeners
+ * and become the worker's. */
 int worker_start(struct worker *worker, const int *sockets, size_t count) DIVE_MUST_USE;
 
 /* From another thread. The new runtime is used for new connections and exchanges. -1 in `sockets`:

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +274,7 @@ static LAB_UNUSED void lab_start(struct dns_lab *lab, struct loop *loop)
     if (lab->pid == 0) {
         int null = open("/dev/null", O_RDWR);
 
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a failed assertion never comes to lab_stop() */
         dup2(null, 1);
         dup2(null, 2);
         execl(knotd, knotd, "-c", path, (char *)NULL);

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Fuzzing, included by the Makefile. A target is tests/fuzz/<name>.c; its seeds are the files of
+# tests/fuzz/corpus/<name>/. What a run finds stays in $(BUILD)/fuzz/.
+
+FUZZ_CC       ?= clang
+FUZZ_SECONDS  ?= 60
+FUZZ_TARGETS  := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+# ONLY=name picks targets.
+FUZZ_ONLY     := $(if $(ONLY),$(filter $(ONLY),$(FUZZ_TARGETS)),$(FUZZ_TARGETS))
+FUZZ_DIR      := $(BUILD)/fuzz
+# The static functions are instrumented too. _FORTIFY_SOURCE hides calls from the sanitizers.
+FUZZ_CFLAGS   := -U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined \
+                 -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_LDFLAGS  := -fsanitize=fuzzer,address,undefined -pthread
+FUZZ_CODE_OBJ := $(patsubst %.c,$(FUZZ_DIR)/obj/%.o,$(LIB_SRC) $(DAEMON_SRC)) \
+                 $(patsubst %,$(FUZZ_DIR)/obj/llhttp/%.o,$(LLHTTP_SRC))
+FUZZ_OBJ      := $(patsubst %,$(FUZZ_DIR)/obj/tests/fuzz/%.o,$(FUZZ_TARGETS))
+
+$(FUZZ_DIR)/obj/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(FUZZ_CC) -std=c17 $(CFLAGS) $(FUZZ_CFLAGS) -I$(LLHTTP_INC) -c -o $@ $<
+$(FUZZ_DIR)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(FUZZ_DIR)/code.a: $(FUZZ_CODE_OBJ)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+$(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/tests/fuzz/%.o $(FUZZ_DIR)/code.a
+	$(call say,LD)
+	$(Q)$(FUZZ_CC) $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
+
+## fuzz: run every fuzz target for FUZZ_SECONDS (60) with libFuzzer (ONLY=name picks one)
+fuzz: $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_ONLY))
+	@for t in $(FUZZ_ONLY); do \
+	    mkdir -p $(FUZZ_DIR)/corpus/$$t $(FUZZ_DIR)/crash; \
+	    printf '  FUZZ %s\n' $$t; \
+	    $(FUZZ_DIR)/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	        -verbosity=0 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/crash/$$t- \
+	        $(FUZZ_DIR)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; \
+	done
+
+# The seeds alone, by the compiler and the sanitizer of everything else: no libFuzzer is needed.
+$(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/replay/%: $(BUILD)/tests/fuzz/%.o \
+        $(BUILD)/tests/fuzz/replay.o $(BUILD)/daemon.a $(BUILD)/libdive.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+## fuzz-replay: run every fuzz target over its seeds, without libFuzzer (a part of check)
+fuzz-replay: $(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_ONLY))
+	@for t in $(FUZZ_ONLY); do \
+	    $(FUZZ_DIR)/replay/$$t tests/fuzz/corpus/$$t || { echo "fuzz-replay: $$t failed"; exit 1; }; \
+	done
+
+.PHONY: fuzz fuzz-replay
+.SECONDARY: $(FUZZ_OBJ) $(patsubst %,$(BUILD)/tests/fuzz/%.o,$(FUZZ_TARGETS) replay)
+-include $(FUZZ_CODE_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) \
+         $(patsubst %,$(BUILD)/tests/fuzz/%.d,$(FUZZ_TARGETS) replay)
