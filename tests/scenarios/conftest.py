@@ -7,6 +7,7 @@ DIVED and DIVECTL name other binaries (a sanitizer build); LAB_DIR names a lab t
 """
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -23,6 +24,14 @@ SHORT = {"client-head": "2s", "client-idle": "5s", "client-body": "2s", "client-
          "drain": "5s"}
 
 
+def pytest_configure():
+    """SIGTERM (a timeout of the run) lets the fixtures clean up, as SIGINT does."""
+    def stop(*_):
+        pytest.exit("ended by SIGTERM", 143)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
 @pytest.fixture(scope="session")
 def lab():
     if os.environ.get("LAB_DIR"):
@@ -31,7 +40,7 @@ def lab():
     directory = tempfile.mkdtemp(prefix="dive-lab-")
     os.chmod(directory, 0o755)  # for the scenario of an ordinary user
     try:
-        yield labmodule.up(directory)
+        yield labmodule.up(directory, tied=True)
     finally:
         labmodule.down(directory)
         shutil.rmtree(directory, ignore_errors=True)
