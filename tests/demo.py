@@ -8,6 +8,7 @@ in one temporary directory that goes with it.
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -122,9 +123,10 @@ def main():
         sys.exit(f"{binary} is not there: run make first")
     directory = tempfile.mkdtemp(prefix="dive-demo-")
     lab = proxy = None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         started = time.monotonic()
-        lab = labmodule.up(os.path.join(directory, "lab"))
+        lab = labmodule.up(os.path.join(directory, "lab"), tied=True)
         proxy = proxymodule.Proxy(lab, os.path.join(directory, "dived"), dns={
             "forward": [f"127.0.0.1@{lab.ports['dnsproxy']}"]})
         os.makedirs(proxy.directory)

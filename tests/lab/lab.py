@@ -165,10 +165,11 @@ def certificate_names():
                     "host.wildpol.lab.example", "a.b.c.mail.lab.example"]
 
 
-def spawn(directory, name, *args):
+def spawn(directory, tied, name, *args):
     log = open(os.path.join(directory, "log", name + ".log"), "ab")
     return subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
-                            start_new_session=True)
+                            start_new_session=True,
+                            preexec_fn=proxy.die_with_parent if tied else None)
 
 
 def wait_ports(ports, children, names):
@@ -201,7 +202,7 @@ def wait_signed(knot_socket):
         time.sleep(0.05)
 
 
-def start(directory, base_port):
+def start(directory, base_port, tied):
     ports, made = free_ports(base_port), int(time.time())
     rng = random.SystemRandom()
     low_address = f"127.{rng.randrange(16, 250)}.{rng.randrange(1, 250)}.{rng.randrange(1, 250)}"
@@ -215,19 +216,19 @@ def start(directory, base_port):
         sign.save_key(keys[name], where("keys", name + ".pem"))
     pki.make(where("pki"), certificate_names())
     conf, knot_socket, anchor = dns.prepare(where("dns"), ports["dns"], keys, ports, low_address)
-    children = {"knotd": spawn(directory, "knotd", dns.tool("knotd"), "-c", conf)}
+    children = {"knotd": spawn(directory, tied, "knotd", dns.tool("knotd"), "-c", conf)}
     try:
         script = lambda name: [sys.executable, os.path.join(HERE, name)]
         children["origin"] = spawn(
-            directory, "origin", *script("origin.py"), str(ports["origin"]), str(ports["origin-tls"]),
+            directory, tied, "origin", *script("origin.py"), str(ports["origin"]), str(ports["origin-tls"]),
             str(ports["reset"]), str(ports["stall"]), where("pki"), where("keys"), directory)
-        children["collector"] = spawn(directory, "collector", *script("collector.py"),
+        children["collector"] = spawn(directory, tied, "collector", *script("collector.py"),
                                       str(ports["collector"]), where("pki"), directory)
-        children["dnsproxy"] = spawn(directory, "dnsproxy", *script("dnsproxy.py"),
+        children["dnsproxy"] = spawn(directory, tied, "dnsproxy", *script("dnsproxy.py"),
                                      str(ports["dnsproxy"]), str(ports["dns"]), where("dns"))
         nginx_conf = web.write(where("nginx"), keys, made, ports, low_address, low_ports,
                                where("pki"))
-        children["nginx"] = spawn(directory, "nginx", dns.tool("nginx"), "-p", where("nginx"), "-c",
+        children["nginx"] = spawn(directory, tied, "nginx", dns.tool("nginx"), "-p", where("nginx"), "-c",
                                   nginx_conf, "-e", "stderr")
         wait_ports(ports, children, ("dns", "dnsproxy", "http", "https", "origin", "origin-tls",
                                      "collector", "reset"))
@@ -247,8 +248,8 @@ def start(directory, base_port):
     proxy.write_config(Lab(directory), where("dived.yaml"), where("dived"), 3128)
 
 
-def up(directory, base_port=None):
-    """Brings a lab up in `directory` and returns it."""
+def up(directory, base_port=None, tied=False):
+    """Brings a lab up in `directory` and returns it. `tied`: it ends with this process at the latest."""
     directory = os.path.abspath(directory)
     if os.path.exists(os.path.join(directory, "lab.json")):
         down(directory)
@@ -260,7 +261,7 @@ def up(directory, base_port=None):
             os.unlink(os.path.join(directory, left))
     for attempt in range(3):  # another lab may have taken a port in between
         try:
-            start(directory, base_port)
+            start(directory, base_port, tied)
             return Lab(directory)
         except RuntimeError:
             if attempt == 2 or base_port is not None:

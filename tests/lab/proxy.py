@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A dived under test: its configuration for a lab, its process, its logs, and curl through it."""
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -17,6 +18,15 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 START_SECONDS = float(os.environ.get("DIVED_START_SECONDS", "15"))
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer"
                        r"|runtime error:|UndefinedBehaviorSanitizer")
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """For Popen's preexec_fn: a test run that is killed leaves nothing running."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def dived_path():
@@ -148,7 +158,7 @@ class Proxy:
                 env.update(self.environment)
                 self.process = subprocess.Popen(
                     [*self.wrapper, self.binary, "-c", self.config_path], stdin=subprocess.DEVNULL,
-                    stdout=out, stderr=err, cwd=self.directory, env=env)
+                    stdout=out, stderr=err, cwd=self.directory, env=env, preexec_fn=die_with_parent)
             if self._listens():
                 return self
             self.process.wait(5)

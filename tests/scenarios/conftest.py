@@ -7,6 +7,7 @@ DIVED and DIVECTL name other binaries (a sanitizer build); LAB_DIR names a lab t
 """
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -18,9 +19,17 @@ import lab as labmodule           # noqa: E402  the path is set above
 import proxy as proxymodule       # noqa: E402
 
 # Short, so that what must time out does so within a test's patience.
-SHORT = {"client-head": "2s", "client-idle": "5s", "client-body": "3s", "client-write": "3s",
-         "tls-handshake": "3s", "origin-head": "3s", "origin-idle": "2s", "tunnel-idle": "5s",
+SHORT = {"client-head": "2s", "client-idle": "5s", "client-body": "2s", "client-write": "3s",
+         "tls-handshake": "2s", "origin-head": "2s", "origin-idle": "2s", "tunnel-idle": "5s",
          "drain": "5s"}
+
+
+def pytest_configure():
+    """SIGTERM (a timeout of the run) lets the fixtures clean up, as SIGINT does."""
+    def stop(*_):
+        pytest.exit("ended by SIGTERM", 143)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +40,7 @@ def lab():
     directory = tempfile.mkdtemp(prefix="dive-lab-")
     os.chmod(directory, 0o755)  # for the scenario of an ordinary user
     try:
-        yield labmodule.up(directory)
+        yield labmodule.up(directory, tied=True)
     finally:
         labmodule.down(directory)
         shutil.rmtree(directory, ignore_errors=True)
@@ -102,7 +111,7 @@ def proxy(shared):
 def faulty_dns(lab, dived):
     """A factory like `dived`, with the misbehaving DNS server in between; faults end with the test."""
     def start(**how):
-        dns = {"forward": [f"127.0.0.1@{lab.ports['dnsproxy']}"], "timeout": "3s"}
+        dns = {"forward": [f"127.0.0.1@{lab.ports['dnsproxy']}"], "timeout": "2s"}
         dns.update(how.pop("dns", {}))
         return dived(dns=dns, **how)
 

@@ -166,7 +166,7 @@ def test_collector_records(lab):
 
 
 def test_two_labs_at_once_and_down_stops_all(tmp_path):
-    second = labmodule.up(str(tmp_path / "second"))
+    second = labmodule.up(str(tmp_path / "second"), tied=True)
     processes = [tuple(p) for p in second.state["processes"].values()]
     assert all(labmodule.start_time(pid) == began for pid, began in processes)
     script = os.path.join(os.path.dirname(labmodule.__file__), "lab.py")
@@ -176,3 +176,14 @@ def test_two_labs_at_once_and_down_stops_all(tmp_path):
     subprocess.run([sys.executable, script, "down", second.directory], timeout=20, check=True)
     for pid, began in processes:
         assert labmodule.start_time(pid) != began
+
+
+def test_a_lab_tied_to_a_run_that_is_killed_ends_too(tmp_path):
+    here = os.path.dirname(labmodule.__file__)
+    code = (f"import sys, time; sys.path.insert(0, {here!r}); import lab; "
+            f"print(lab.up({str(tmp_path / 'tied')!r}, tied=True).ports, flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as run:
+        assert run.stdout.readline()
+        processes = labmodule.Lab(str(tmp_path / "tied")).state["processes"].values()
+        run.kill()
+    eventually(lambda: all(labmodule.start_time(pid) != began for pid, began in processes), 8, "the end")

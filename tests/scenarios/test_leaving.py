@@ -125,16 +125,23 @@ def test_client_leaves_a_websocket(watched, lab):
     eventually(lambda: lab.origin_open() <= upstream, 5, "the closing of the websocket")
 
 
+def held_files(one):
+    """Descriptors of files in hold.directory: they have no name there."""
+    folder, found = f"/proc/{one.process.pid}/fd", []
+    for fd in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            target = os.readlink(os.path.join(folder, fd))
+            if target.startswith(os.path.join(one.directory, "hold")):
+                found.append(target)
+    return found
+
+
 def test_held_files_vanish_with_their_client(watched, lab):
-    hold = os.path.join(watched.directory, "hold")
     with contextlib.closing(watched.connect()) as s:
         s.sendall(request(lab, COVERED, "big-slow"))
-        time.sleep(0.8)
-        assert os.listdir(hold) == [], "held bodies have no name"
-    eventually(lambda: not any("hold" in os.readlink(f"/proc/{watched.process.pid}/fd/{fd}")
-                               for fd in os.listdir(f"/proc/{watched.process.pid}/fd")
-                               if os.path.exists(f"/proc/{watched.process.pid}/fd/{fd}") or True), 8,
-               "the closing of the held file")
+        eventually(lambda: held_files(watched), 5, "the file")
+        assert os.listdir(os.path.join(watched.directory, "hold")) == [], "held bodies have no name"
+    eventually(lambda: not held_files(watched), 5, "the closing of the held file")
 
 
 def test_a_thousand_short_clients_leave_nothing_behind(watched, lab):

@@ -6,6 +6,7 @@ import random
 import ssl
 import stat
 import subprocess
+import time
 
 import proxy as proxymodule
 import pytest
@@ -99,6 +100,20 @@ def test_origin_that_speaks_no_tls_is_an_error_not_a_pass(proxy, lab):
     """Inside TLS where the client speaks it: never answered by what the plain port says."""
     response = proxy.curl(f"https://plain.lab.example:{lab.ports['origin']}/b/good")
     proxy_error(response, (502, 504))
+
+
+def test_a_client_slower_than_the_origins_failure_is_told_too(proxy, lab):
+    """The origin has failed before the ClientHello comes: still an answer inside TLS, no bare reset."""
+    s, head = proxy.tunnel("plain.lab.example", lab.ports["closed"])
+    with contextlib.closing(s):
+        if b" 200" not in head.split(b"\r\n")[0]:
+            assert b" 502" in head.split(b"\r\n")[0], head
+            return
+        time.sleep(0.7)
+        context = ssl.create_default_context(cafile=proxy.ca)
+        with contextlib.closing(context.wrap_socket(s, server_hostname="plain.lab.example")) as t:
+            status, fields, _ = get(t, f"plain.lab.example:{lab.ports['closed']}", "/")
+            assert status == 502 and fields["proxy-status"].startswith("dived; error="), fields
 
 
 def test_spliced_host_is_tunnelled_unseen(dived, lab, body):
