@@ -153,11 +153,11 @@ include tests/fuzz/rules.mk
 
 ## fmt: format the C sources in place
 fmt:
-	clang-format -i $(SOURCES)
+	@clang-format -i $(SOURCES)
 
 ## lint: clang-format in dry run, a clang build with the same warnings, cppcheck
 lint:
-	clang-format --dry-run --Werror $(SOURCES)
+	@clang-format --dry-run --Werror $(SOURCES)
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon

@@ -345,9 +345,17 @@ static bool tunnel_pass_banner(struct tunnel *t)
     if (!stream_is_open(&t->origin.stream))
         return true;
     n = channel_fill(&t->origin, CHANNEL_READ_SIZE);
-    if (n == STREAM_ERROR || n == STREAM_EOF) {
+    if ((n == STREAM_ERROR || n == STREAM_EOF) && t->origin_spoke) {
         tunnel_break(t, "the origin closed the connection before the client said anything");
         return false;
+    }
+    if (n == STREAM_ERROR || n == STREAM_EOF) {
+        /* As if it hadn't been reached: the client is told inside of what it is about to begin. */
+        t->failure = (struct origin_failure){502, "connection_terminated",
+                                             "the origin closed the connection at once"};
+        stream_close(&t->origin.stream);
+        loop_timer_set(&t->timer, TUNNEL_LAST_WORDS_MS);
+        return true;
     }
     if (buffer_length(&t->origin.in) == 0)
         return true;
