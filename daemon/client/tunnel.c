@@ -268,7 +268,8 @@ static bool tunnel_take_name(struct tunnel *t, const char *sni)
     struct client_connection *c = t->client;
     char name[DIVE_DOMAIN_BUF];
 
-    if (sni[0] == '\0')
+    /* Some clients send the address that they connect to, which RFC 6066 section 3 forbids. */
+    if (sni[0] == '\0' || (c->tunnel.kind != HTTP_HOST_NAME && strcmp(sni, c->tunnel.host) == 0))
         return true;
     if (dive_domain_normalize(dive_span_str(sni), name) != 0)
         return false;

@@ -90,8 +90,7 @@ int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
     const struct config_rule *rule;
-    char path[4096];
-    int next = check_target(x);
+    int next = check_target(x), r;
 
     if (next != EXCHANGE_POLICY)
         return next;
@@ -106,15 +105,18 @@ int check_request(struct exchange *x)
         x->request.content_length > config->limits.request_body_size)
         return exchange_refuse(x, 413, "http_request_error",
                                "the request content is larger than limits.request-body-size");
-    /* A path longer than any that a rule can name is cut; globs match its beginning then. */
-    snprintf(path, sizeof(path), "%.*s", (int)(x->url.path.n < 4095 ? x->url.path.n : 4095),
-             x->url.path.p);
-    rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, path);
+    /* Whole, however long: a glob that looks at its end must not miss it. */
+    x->path = strndup(x->url.path.p, x->url.path.n);
+    if (x->path == NULL)
+        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
     if (rule != NULL && rule->deny)
         return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
                                rule->line);
     check_mode(x, rule);
-    if (!x->exempt && verify_start(x) != 0)
-        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    r = x->exempt ? 0 : verify_start(x);
+    if (r != 0)
+        return exchange_refuse(x, 503, "proxy_internal_error", "verification can't begin: %s",
+                               dive_strerror(r));
     return EXCHANGE_POLICY;
 }

@@ -72,9 +72,11 @@ static void exchange_destroy(struct loop_node *node)
 {
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
 
-    assert(x->closing && x->origin == NULL && TAILQ_EMPTY(&x->lookups) && !x->relay.running &&
-           !loop_timer_is_set(&x->timer) && !loop_timer_is_set(&x->keepalive));
+    assert(x->closing && x->origin == NULL && !x->relay.running && !loop_timer_is_set(&x->timer) &&
+           !loop_timer_is_set(&x->keepalive));
+    verify_free(x);
     dive_verifier_free(&x->verifier);
+    free(x->path);
     http_head_clear(&x->request);
     http_head_clear(&x->response);
     http_url_clear(&x->url);

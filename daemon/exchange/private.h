@@ -78,6 +78,7 @@ struct exchange {
     struct http_head request;
     struct http_url url;
     bool url_known;
+    char *path; /* url.path as a string, whole: what rules and custom scopes look at */
     bool
         upgraded_to_https; /* https-required: the origin is asked by TLS though the client wasn't */
     struct body request_body;
@@ -177,6 +178,8 @@ int verify_end(struct exchange *x) DIVE_MUST_USE;
 /* Takes the verdict over for the log, and sends what is to be reported. `blocked`: as enforced. */
 void verify_conclude(struct exchange *x, bool blocked);
 void verify_stop(struct exchange *x);
+/* Frees the lookups; none may be under way. */
+void verify_free(struct exchange *x);
 /* Puts what the verifier has seen into the ring of traces. */
 void verify_trace(struct exchange *x);
 

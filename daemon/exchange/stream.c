@@ -8,9 +8,8 @@
 #include "exchange/private.h"
 
 #define STREAM_ROUNDS 16 /* writes in a row before others have their turn */
-#define STREAM_SMALL                                                                               \
-    (16 * 1024) /* what is copied behind the head, to be one write (one record)                    \
-                 */
+/* What is copied behind the head, to be one write (one TLS record). */
+#define STREAM_SMALL (16 * 1024)
 
 static void stream_hash(struct exchange *x, const char *p, size_t n)
 {

@@ -6,6 +6,7 @@
  * A lookup stays on the exchange's list until the exchange is destroyed; its query is NULL once it
  * has been answered or cancelled.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -77,13 +78,11 @@ static bool verify_in_custom_scope(void *arg, const char *scope, const struct di
 {
     const struct exchange *x = arg;
     const struct dive_span *type = http_field_get(&x->response, "Content-Type");
-    char path[4096], media[256];
+    char media[256];
 
-    snprintf(path, sizeof(path), "%.*s", (int)(request->path.n < 4095 ? request->path.n : 4095),
-             request->path.p);
     if (type != NULL)
         snprintf(media, sizeof(media), "%.*s", (int)(type->n < 255 ? type->n : 255), type->p);
-    return config_scope_match(x->runtime->config, scope, x->url.at.host, path,
+    return config_scope_match(x->runtime->config, scope, x->url.at.host, x->path,
                               type != NULL ? media : NULL);
 }
 
@@ -243,9 +242,18 @@ void verify_stop(struct exchange *x)
 {
     struct lookup *lookup;
 
-    while ((lookup = TAILQ_FIRST(&x->lookups)) != NULL) {
-        TAILQ_REMOVE(&x->lookups, lookup, link);
+    TAILQ_FOREACH (lookup, &x->lookups, link) {
         resolver_cancel(&lookup->query);
+    }
+}
+
+void verify_free(struct exchange *x)
+{
+    struct lookup *lookup;
+
+    while ((lookup = TAILQ_FIRST(&x->lookups)) != NULL) {
+        assert(lookup->query == NULL);
+        TAILQ_REMOVE(&x->lookups, lookup, link);
         free(lookup);
     }
 }

@@ -116,6 +116,16 @@ def test_custom_scope_defined_in_the_configuration_is_enforced(dived, lab, catal
     passed(one.curl(lab.url("custom.lab.example", other.path)), other.body, "not-covered")
 
 
+def test_a_path_of_any_length_is_matched_to_its_end(dived, lab):
+    one = dived(dive={"scopes": [{"name": "x-packages", "path": "*/b/echo"}]},
+                rules=[{"path": "*.secret", "deny": True}])
+    long = "/" + "a" * 6000
+    origin = f"http://custom.lab.example:{lab.ports['origin']}"
+    assert one.curl(f"{origin}{long}/b/echo").log()["verdict"] == "verified"  # so it was covered
+    response = one.curl(f"{origin}{long}.secret")
+    assert response.status == 403 and "rule" in response.json["detail"], response
+
+
 def test_unknown_scopes_directives_and_parameters_are_ignored(proxy, lab, catalogue):
     good, bad = catalogue["/01/size-1k"], catalogue["/01/size-1k-flipped"]
     released(proxy.curl(lab.url("unknown-bits.lab.example", good.path)), good.body)
