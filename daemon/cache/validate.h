@@ -37,6 +37,8 @@ bool validate_if_range(const struct http_head *request, const struct http_head *
  * If-Modified-Since, If-Range, Range. */
 extern const char *const validate_drop[];
 
+enum { VALIDATE_FIELDS_MAX = 512 };
+
 struct validate_fields {
     struct dive_field v[2];
     size_t n;
@@ -50,27 +52,36 @@ void validate_request(struct validate_fields *out, const struct http_head *store
  * False when it has none. */
 bool validate_resume(struct dive_field *out, const struct http_head *stored, int64_t now);
 
-/* Whether a 304 is about the stored response that was validated (RFC 9111 section 4.3.4). */
+/* Whether a 304 is about the stored response that was validated (RFC 9111 section 4.3.4): false if
+ * it has a validator that is another one. One without any validator is believed, since a single
+ * response was asked about, though the RFC would have it carry the ETag. False: the stored response
+ * must neither be updated nor used; ask again without conditions. */
 bool validate_selects(const struct http_head *not_modified, const struct http_head *stored,
                       int64_t now);
 /* The strong validator, for remembering what failed: the ETag if it is a strong one. NULL without;
  * borrowed. */
 const struct dive_span *validate_strong_tag(const struct http_head *response);
 
-/* The stored head with the fields of the 304 (RFC 9111 section 3.2). Kept: Content-Length,
- * Content-Encoding, Content-Type, Content-Range, ETag of a weak match. What DIVE's verdict rests on
- * (Content-Digest, Signature-Input, Signature, DIVE-Sig) is replaced together if the 304 carries a
- * signature of its own, and kept otherwise; *resigned tells, or that a field that the stored
- * signature covers has changed: then the verdict must be given anew. Status and framing stay the
- * stored ones. *out is the caller's (http_head_clear()), independent of both. 0, HTTP_E_NOMEM;
- * HTTP_E_TOO_MANY_FIELDS when there would be more than 512. */
+/* The stored head with the fields of the 304 (RFC 9111 section 3.2). Kept as they are:
+ * Content-Length, Content-Encoding, Content-Range, Content-MD5, ETag. Age goes, unless the 304 has
+ * one; so does Date, which freshness_of() then takes to be the time of the response.
+ *
+ * What DIVE's verdict rests on stays consistent: Content-Digest, Repr-Digest, Signature-Input,
+ * Signature and DIVE-Sig are replaced all together if the 304 brings a signature of its own and
+ * doesn't contradict the stored Content-Digest (*resigned is true if that changed any of them: the
+ * verdict must be given anew). Otherwise they are kept, and so is every field that a stored
+ * signature covers, even if the 304 has another value for it.
+ *
+ * Status and framing stay the stored ones. *out is the caller's (http_head_clear()), independent of
+ * both. 0, HTTP_E_NOMEM, or HTTP_E_TOO_MANY_FIELDS when there would be more than
+ * VALIDATE_FIELDS_MAX. */
 int validate_freshen(struct http_head *out, const struct http_head *stored,
                      const struct http_head *not_modified, bool *resigned) DIVE_MUST_USE;
 
 /* What of a response's head may be stored (RFC 9111 section 3.1): all but connection fields and
- * what Connection names, the Proxy-* fields, fields that no-cache="..." or private="..." names, and
- * Age if it makes no sense to keep (it is part of freshness_of(), taken before). Ownership and
- * failure as above. */
+ * what Connection names, the Proxy-* fields, and fields that no-cache="..." or private="..." names.
+ * Age stays: freshness_of() needs it again after a restart; whoever sends the head writes an Age of
+ * its own instead. Ownership and failure as above. */
 int validate_storable_head(struct http_head *out, const struct http_head *response) DIVE_MUST_USE;
 
 /* The head of a 304 to a client (RFC 9110 section 15.4.5): Cache-Control, Content-Location, Date,

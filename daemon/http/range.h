@@ -39,8 +39,8 @@ struct http_range_set {
 };
 
 /* The whole grammar: a list of ranges. Unsatisfiable ones are passed over; those that overlap or
- * touch, or whose gap is smaller than the framing of a part, are coalesced (RFC 9110 section
- * 15.3.7.2), so that a response never exceeds the content by more than the framing of
+ * touch, or whose gap is smaller than the framing of a part takes (128 bytes), are coalesced (RFC
+ * 9110 section 15.3.7.2), so that a response never exceeds the content by more than the framing of
  * HTTP_RANGES_MAX parts. Order is as asked for, if nothing was coalesced; ascending otherwise.
  * PARTIAL: out->n is 1 (an ordinary 206) or more (http/multipart.h). IGNORE for more than
  * HTTP_RANGES_MAX, and where the result is the whole content though several were asked for;
