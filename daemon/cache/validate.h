@@ -72,6 +72,9 @@ const struct dive_span *validate_strong_tag(const struct http_head *response);
  * verdict must be given anew). Otherwise they are kept, and so is every field that a stored
  * signature covers, even if the 304 has another value for it.
  *
+ * Cache-Control and Vary may be others now: freshness_may_store() and vary_of_response() are to be
+ * asked again. A Date that is covered stays, and then makes the response look older than it is.
+ *
  * Status and framing stay the stored ones. *out is the caller's (http_head_clear()), independent of
  * both. 0, HTTP_E_NOMEM, or HTTP_E_TOO_MANY_FIELDS when there would be more than
  * VALIDATE_FIELDS_MAX. */
@@ -81,7 +84,8 @@ int validate_freshen(struct http_head *out, const struct http_head *stored,
 /* What of a response's head may be stored (RFC 9111 section 3.1): all but connection fields and
  * what Connection names, the Proxy-* fields, and fields that no-cache="..." or private="..." names.
  * Age stays: freshness_of() needs it again after a restart; whoever sends the head writes an Age of
- * its own instead. Ownership and failure as above. */
+ * its own instead, and, where there is no Date, the time of the response (RFC 9110 section 6.6.1).
+ * Ownership and failure as above. */
 int validate_storable_head(struct http_head *out, const struct http_head *response) DIVE_MUST_USE;
 
 /* The head of a 304 to a client (RFC 9110 section 15.4.5): Cache-Control, Content-Location, Date,
