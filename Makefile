@@ -66,7 +66,7 @@ all: $(BUILD)/dived $(BUILD)/divectl
 # Every object depends on the flags that made it: other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
+	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(LIB_CFLAGS) $(ALL_LDFLAGS)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -147,9 +147,10 @@ deps:
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
-                     tests/fuzz/*.[ch] tests/bench/*.[ch])
+                     tests/fuzz/*.[ch] tests/bench/*.[ch] docs/*.c)
 
 include tests/fuzz/rules.mk
+include lib/install.mk
 
 ## fmt: format the C sources in place
 fmt:

@@ -10,6 +10,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* enum, name in DNS records and DIVE-Sig, name in Content-Digest, OpenSSL's name, bytes of output
  */
 /* clang-format off */
@@ -71,5 +73,7 @@ int dive_content_digest_parse(struct dive_content_digest *out,
  * none; DIVE_E_STATE when `actual` isn't finished or lacks an algorithm that is listed. */
 int dive_content_digest_check(const struct dive_content_digest *listed,
                               const struct dive_digests *actual) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* enum, name in records and in `alg`, OpenSSL's name, bytes of a public key and of a signature */
 /* clang-format off */
 #define DIVE_SIGNATURE_ALGORITHMS(X)        \
@@ -38,5 +40,7 @@ int dive_public_key_check(enum dive_algorithm algorithm, struct dive_span key) D
  * included). DIVE_E_TYPE: `key` fails dive_public_key_check(). DIVE_E_NOMEM, DIVE_E_INTERNAL. */
 int dive_signature_check(enum dive_algorithm algorithm, struct dive_span key,
                          struct dive_span signature, struct dive_span message) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

@@ -12,6 +12,8 @@
 #include "crypto.h"
 #include "policy_record.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_KEY_CACHE_CAP 86400 /* seconds, both drafts */
 #define DIVE_KEYS_PER_NAME_MAX 4 /* valid records tried at one name */
 
@@ -34,5 +36,7 @@ int dive_key_parse(struct dive_key *out, struct dive_span text,
  * many were written to out[DIVE_KEYS_PER_NAME_MAX]; 0: the Key ID is invalid there. Sets *error to
  * DIVE_E_NOMEM when memory ran out (then 0 is returned), else to 0. */
 size_t dive_key_select(struct dive_key *out, const struct dive_span *texts, size_t n, int *error);
+
+DIVE_API_END
 
 #endif

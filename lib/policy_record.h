@@ -9,6 +9,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* enum, token in `v`, cap on the policy's cache lifetime in seconds; older first */
 /* clang-format off */
 #define DIVE_VERSIONS(X)              \
@@ -66,5 +68,7 @@ int dive_policy_parse(struct dive_policy *out, struct dive_span text, unsigned a
  * unsupported. DIVE_E_NOMEM. `fault` may be NULL. */
 int dive_policy_select(struct dive_policy *out, const struct dive_span *texts, size_t n,
                        unsigned accepted, bool *ambiguous, struct dive_fault *fault) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

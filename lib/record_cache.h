@@ -12,10 +12,19 @@
 #ifndef DIVE_RECORD_CACHE_H
 #define DIVE_RECORD_CACHE_H
 
-#include "signature_memo.h"
 #include "verifier.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_NEGATIVE_CAP 900 /* seconds */
+
+/* How the caller's threads take turns. It is held for a look-up or a store, never across a call of
+ * anything else. Both calls get `arg`, must not fail, and must not call back into libdive. */
+struct dive_lock {
+    void (*lock)(void *arg);
+    void (*unlock)(void *arg);
+    void *arg;
+};
 
 /* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry
  * used least recently goes. `lock` is copied and called around every use; NULL: the cache belongs
@@ -67,7 +76,6 @@ size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const 
 
 size_t dive_record_cache_entries(struct dive_record_cache *cache);
 
-/* The signatures that verified under keys of this cache's users; it lives as long as the cache. */
-struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache);
+DIVE_API_END
 
 #endif

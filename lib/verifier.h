@@ -25,6 +25,8 @@
 #include "message.h"
 #include "policy_record.h"
 
+DIVE_API_BEGIN
+
 enum dive_verdict {
     DIVE_UNDECIDED = 0,
     DIVE_ACCEPT,        /* covered, and one signature verified */
@@ -178,5 +180,7 @@ int dive_verifier_report(const struct dive_verifier *v, const char *url, bool bl
 /* What was asked, answered, checked and decided, as one JSON object (documented in
  * docs/trace.md), malloc'd, the caller's. In any state. */
 int dive_verifier_trace(const struct dive_verifier *v, char **out) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif
