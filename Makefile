@@ -112,7 +112,7 @@ unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
 	$(UNIT_ENV) $(BUILD)/tests/unit-daemon --jobs 2
 
 # A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
-SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
+SCENARIOS := CC='$(CC)' SAN_FLAGS='$(SAN_FLAGS)' DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
              $(PYTHON) -m pytest -p no:cacheprovider -q tests/scenarios
 
 ## scenarios: the end-to-end tests alone: real DNS, TLS, origins and clients (ONLY=expr selects)
@@ -138,7 +138,7 @@ bench: all
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
         node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux
+             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux g++ mandoc binutils
 LINT_DEPS := clang-format clang-tidy cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
