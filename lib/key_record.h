@@ -28,7 +28,10 @@ struct dive_key {
 };
 
 /* Parses one record's text. Every failure means "key invalid": DIVE_E_SYNTAX, DIVE_E_TYPE,
- * DIVE_E_UNSUPPORTED (a prohibited or unknown algorithm). `fault` may be NULL. */
+ * DIVE_E_UNSUPPORTED (a prohibited or unknown algorithm), DIVE_E_LIMIT; but for DIVE_E_NOMEM.
+ * `fault` may be NULL. Only the length of `key` is looked at: one of small order or not in the
+ * encoding of RFC 8032 is a valid record, under which dive_signature_check() lets nothing verify.
+ * dive_public_key_check() tells it beforehand. */
 int dive_key_parse(struct dive_key *out, struct dive_span text,
                    struct dive_fault *fault) DIVE_MUST_USE;
 

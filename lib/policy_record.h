@@ -31,6 +31,7 @@ enum dive_version {
 #define DIVE_SCOPE_NAME_MAX 64
 #define DIVE_REPORT_TO_MAX 2048
 
+/* Static text; DIVE_E_UNSUPPORTED for a token that isn't in the table. */
 const char *dive_version_token(enum dive_version version);
 int64_t dive_version_policy_cap(enum dive_version version); /* seconds */
 int dive_version_from_token(struct dive_span token, enum dive_version *out) DIVE_MUST_USE;

@@ -27,11 +27,12 @@ struct dive_lock {
 };
 
 /* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry
- * used least recently goes. `lock` is copied and called around every use; NULL: the cache belongs
- * to one thread. */
+ * used least recently goes. *out is the caller's, NULL on failure (DIVE_E_NOMEM too). `lock` is
+ * copied and called around every use; NULL: the cache belongs to one thread. */
 #define DIVE_RECORD_CACHE_MAX (1u << 24)
 int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
                           const struct dive_lock *lock) DIVE_MUST_USE;
+/* Frees it and clears *cache, which may be NULL already. No verifier may be using it. */
 void dive_record_cache_free(struct dive_record_cache **cache);
 
 /* Stores a copy of `answer` for `name` until now + lifetime seconds; a lifetime of 0 stores nothing
@@ -67,6 +68,7 @@ struct dive_record_peek {
 bool dive_record_cache_peek(struct dive_record_cache *cache, const char *name, int64_t now,
                             struct dive_record_peek *out);
 
+/* Drops what is kept for `name`, if anything. */
 void dive_record_cache_evict(struct dive_record_cache *cache, const char *name);
 
 /* draft-01 section 5.3, `invalidate-keys-cache`: drops every key record of `domain` and the domains
@@ -74,6 +76,7 @@ void dive_record_cache_evict(struct dive_record_cache *cache, const char *name);
 size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const char *domain,
                                          int64_t timestamp);
 
+/* How many names are kept, stale ones included. */
 size_t dive_record_cache_entries(struct dive_record_cache *cache);
 
 DIVE_API_END

@@ -41,6 +41,7 @@ enum dive_entry_fault {
 #undef X
 };
 
+/* Static text, never NULL. */
 const char *dive_entry_fault_text(enum dive_entry_fault fault);
 
 struct dive_signature_entry {
