@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * test_threads: verifiers in several threads at once, with one record cache behind a lock. Says
- * most under SANITIZER=thread.
+ * test_threads: verifiers in several threads at once, with one record cache behind a lock.
  */
 #include "verifier_lab.h"
 
