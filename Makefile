@@ -66,7 +66,7 @@ all: $(BUILD)/dived $(BUILD)/divectl
 # Every object depends on the flags that made it: other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
+	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(LIB_CFLAGS) $(ALL_LDFLAGS)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -112,7 +112,7 @@ unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
 	$(UNIT_ENV) $(BUILD)/tests/unit-daemon --jobs 2
 
 # A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
-SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
+SCENARIOS := CC='$(CC)' SAN_FLAGS='$(SAN_FLAGS)' DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
              $(PYTHON) -m pytest -p no:cacheprovider -q tests/scenarios
 
 ## scenarios: the end-to-end tests alone: real DNS, TLS, origins and clients (ONLY=expr selects)
@@ -152,7 +152,7 @@ DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev l
         node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux \
-             nodejs npm
+             nodejs npm g++ mandoc binutils
 LINT_DEPS := clang-format clang-tidy cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
@@ -161,9 +161,10 @@ deps:
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
-                     tests/fuzz/*.[ch] tests/bench/*.[ch])
+                     tests/fuzz/*.[ch] tests/bench/*.[ch] docs/*.c)
 
 include tests/fuzz/rules.mk
+include lib/install.mk
 
 ## fmt: format the C sources in place
 fmt:
