@@ -80,7 +80,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/daemon/cmd/%.o: PKG_CFLAGS += $(CMD_CFLAGS)
+$(BUILD)/daemon/cmd/%.o: private CPPFLAGS += $(CMD_CFLAGS)
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
