@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
+    {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
+    {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */
@@ -27,7 +29,7 @@ static void print_help(FILE *to)
 {
     fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(to, "  %-8s %-28s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fputs("\nOptions of all commands:\n"
           "  -c, --config FILE   the daemon's configuration\n"
