@@ -140,6 +140,7 @@ static void look_at_module(struct pkcs11_key *key, CK_FUNCTION_LIST_PTR module, 
 {
     CK_SLOT_ID slots[SLOTS_MAX];
     CK_ULONG n_slots = SLOTS_MAX;
+    CK_SLOT_ID wanted = p11_kit_uri_get_slot_id(key->uri);
     CK_INFO info;
     CK_TOKEN_INFO token;
 
@@ -147,6 +148,8 @@ static void look_at_module(struct pkcs11_key *key, CK_FUNCTION_LIST_PTR module, 
         module->C_GetSlotList(CK_TRUE, slots, &n_slots) != CKR_OK)
         return;
     for (CK_ULONG i = 0; i < n_slots; i++) {
+        if (wanted != (CK_SLOT_ID)-1 && wanted != slots[i])
+            continue;
         if (module->C_GetTokenInfo(slots[i], &token) != CKR_OK ||
             (token.flags & CKF_TOKEN_INITIALIZED) == 0 ||
             !p11_kit_uri_match_token_info(key->uri, &token))

@@ -35,21 +35,28 @@ struct sign_key {
 struct passphrase {
     const struct sign_key_source *source;
     bool asked; /* the PEM is encrypted */
+    char text[PASSPHRASE_MAX];
     int failed; /* an exit code that was told */
 };
 
 static int passphrase_for(char *out, int size, int writing, void *arg)
 {
     struct passphrase *p = arg;
+    size_t n;
 
     (void)writing;
-    p->asked = true;
-    if (p->source->passphrase_file != NULL)
+    /* OpenSSL asks once for each form that the key might have; people are asked once. */
+    if (!p->asked && p->source->passphrase_file != NULL)
         p->failed = sign_secret_file(p->source->passphrase_file, p->source->insecure_permissions,
-                                     out, (size_t)size);
-    else
-        p->failed = sign_secret_prompt(p->source->from, out, (size_t)size);
-    return p->failed == 0 ? (int)strlen(out) : -1;
+                                     p->text, sizeof(p->text));
+    else if (!p->asked)
+        p->failed = sign_secret_prompt(p->source->from, p->text, sizeof(p->text));
+    p->asked = true;
+    n = strlen(p->text);
+    if (p->failed != 0 || n > (size_t)size)
+        return -1;
+    memcpy(out, p->text, n);
+    return (int)n;
 }
 
 static bool is_blank(const char *p, size_t n)
@@ -87,6 +94,7 @@ static int read_pem(const struct sign_key_source *source, const char *text, size
     } else {
         r = COMMAND_OK;
     }
+    OPENSSL_cleanse(&passphrase, sizeof(passphrase));
     BIO_free(bio);
     ERR_clear_error();
     return r;
