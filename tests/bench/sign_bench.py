@@ -34,11 +34,13 @@ def demand(pid):
 def run(jobs, args):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    wanted = None
+    most, wanted = 0, None
     process = subprocess.Popen([DIVECTL, "sign", "--jobs", str(jobs), *args], stdout=subprocess.DEVNULL)
     while process.poll() is None:
         try:
-            wanted = demand(process.pid) / (time.monotonic() - start)
+            seconds = demand(process.pid)
+            if seconds > most:  # less: threads have ended
+                most, wanted = seconds, seconds / (time.monotonic() - start)
         except (OSError, ValueError):
             pass  # a thread, or all of it, has just ended
         time.sleep(0.02)
@@ -49,7 +51,7 @@ def run(jobs, args):
     user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
     return {"jobs": jobs, "wall_s": round(wall, 3), "user_s": round(user, 3), "system_s": round(system, 3),
             "busy_cores": round((user + system) / wall, 2),
-            "wanted_cores": round(wanted, 2) if wanted else None}
+            "wanted_cores": round(wanted, 2) if most else None}
 
 
 def main():
