@@ -34,6 +34,7 @@ struct keygen {
     struct sign_name name;
     int64_t ttl_seconds, cache_seconds;
     unsigned allowed_hashes;
+    char passphrase[PASSPHRASE_MAX]; /* wiped at the end; "": none */
 };
 
 static int bad_option(const char *option, const char *value)
@@ -67,8 +68,9 @@ static int check_options(struct keygen *k)
 }
 
 /* The passphrase for a new key; the prompt asks twice. */
-static int new_passphrase(const struct keygen *k, char out[PASSPHRASE_MAX])
+static int new_passphrase(struct keygen *k)
 {
+    char *out = k->passphrase;
     char again[PASSPHRASE_MAX];
     int r;
 
@@ -86,9 +88,8 @@ static int new_passphrase(const struct keygen *k, char out[PASSPHRASE_MAX])
 }
 
 /* The private key as text in a memory BIO. */
-static int private_text(const struct keygen *k, EVP_PKEY *pkey, BIO *bio)
+static int private_text(struct keygen *k, EVP_PKEY *pkey, BIO *bio)
 {
-    char passphrase[PASSPHRASE_MAX];
     uint8_t seed[SEED_MAX];
     unsigned char base64[4 * (SEED_MAX + 2) / 3 + 2];
     size_t n = sizeof(seed);
@@ -103,12 +104,11 @@ static int private_text(const struct keygen *k, EVP_PKEY *pkey, BIO *bio)
         OPENSSL_cleanse(seed, sizeof(seed));
         OPENSSL_cleanse(base64, sizeof(base64));
     } else if (k->encrypt != NULL || k->passphrase_file != NULL) {
-        r = new_passphrase(k, passphrase);
+        r = new_passphrase(k);
         if (r == COMMAND_OK &&
-            PEM_write_bio_PKCS8PrivateKey(bio, pkey, EVP_aes_256_cbc(), passphrase,
-                                          (int)strlen(passphrase), NULL, NULL) != 1)
+            PEM_write_bio_PKCS8PrivateKey(bio, pkey, EVP_aes_256_cbc(), k->passphrase,
+                                          (int)strlen(k->passphrase), NULL, NULL) != 1)
             r = EX_SOFTWARE;
-        OPENSSL_cleanse(passphrase, sizeof(passphrase));
         return r;
     } else if (PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1) {
         r = COMMAND_OK;
@@ -142,7 +142,7 @@ static int write_new(const char *path, const char *text, size_t n)
     return EX_IOERR;
 }
 
-static int make_key(const struct keygen *k)
+static int make_key(struct keygen *k)
 {
     const char *name = k->algorithm != NULL ? k->algorithm : "ed25519";
     enum dive_algorithm algorithm;
@@ -265,6 +265,7 @@ int command_keygen(const struct command *command, int argc, char **argv)
         r = make_key(&k);
     source = (struct sign_key_source){.from = k.path,
                                       .passphrase_file = k.passphrase_file,
+                                      .passphrase = k.passphrase[0] != '\0' ? k.passphrase : NULL,
                                       .pin_file = k.pin_file,
                                       .insecure_permissions = k.insecure != NULL};
     if (r == COMMAND_OK)
@@ -272,5 +273,6 @@ int command_keygen(const struct command *command, int argc, char **argv)
     if (r == COMMAND_OK)
         r = print_record(&k, &options, key);
     sign_key_free(&key);
+    OPENSSL_cleanse(&k, sizeof(k));
     return r;
 }

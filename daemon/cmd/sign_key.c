@@ -46,7 +46,9 @@ static int passphrase_for(char *out, int size, int writing, void *arg)
 
     (void)writing;
     /* OpenSSL asks once for each form that the key might have; people are asked once. */
-    if (!p->asked && p->source->passphrase_file != NULL)
+    if (!p->asked && p->source->passphrase != NULL)
+        snprintf(p->text, sizeof(p->text), "%s", p->source->passphrase);
+    else if (!p->asked && p->source->passphrase_file != NULL)
         p->failed = sign_secret_file(p->source->passphrase_file, p->source->insecure_permissions,
                                      p->text, sizeof(p->text));
     else if (!p->asked)

@@ -15,6 +15,7 @@ struct sign_key;
 struct sign_key_source {
     const char *from;            /* a path, "-" for standard input, or a pkcs11: URI */
     const char *passphrase_file; /* of an encrypted PEM: its first line; NULL: asked for */
+    const char *passphrase;      /* of an encrypted PEM, when it is known already; or NULL */
     const char *pin_file;        /* of a token: its first line; NULL: pin-source, or asked for */
     bool insecure_permissions;   /* others may read the key's file */
 };

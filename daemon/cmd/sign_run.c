@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd/sign_file.h"
 #include "http/url.h"
@@ -123,7 +124,18 @@ static enum dive_hash first_hash(unsigned hashes)
     return (enum dive_hash)hash;
 }
 
-/* Where FILE.headers goes: beside the file, or under the output folder by the URL's path. */
+/* Makes the folders that `path` lies in, below its first `n` bytes. Other workers do the same. */
+static void make_folders(char *path, size_t n)
+{
+    for (char *slash = strchr(path + n + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0755); /* if it fails, so does the file, and that is told */
+        *slash = '/';
+    }
+}
+
+/* Where FILE.headers goes: beside the file, or below the output folder by the URL's path: two files
+ * never have one. */
 static int write_headers(const struct sign_common *common, struct sign_item *item)
 {
     const char *why = "no memory";
@@ -133,10 +145,13 @@ static int write_headers(const struct sign_common *common, struct sign_item *ite
     if (common->output_dir == NULL) {
         n = asprintf(&path, "%s.headers", item->file);
     } else {
-        const char *slash = strrchr(item->file, '/');
-
-        n = asprintf(&path, "%s/%s.headers", common->output_dir,
-                     slash != NULL ? slash + 1 : item->file);
+        if (item->path == NULL) {
+            fail(item, COMMAND_NO, "its URL isn't known: --root, or \"path\" in a manifest");
+            return COMMAND_NO;
+        }
+        n = asprintf(&path, "%s%s.headers", common->output_dir, item->path);
+        if (n >= 0)
+            make_folders(path, strlen(common->output_dir));
     }
     if (n >= 0) {
         r = sign_file_write(path, item->text, common->force, &why);

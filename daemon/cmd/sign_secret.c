@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,31 +90,53 @@ int sign_secret_file(const char *path, bool insecure_permissions, char *out, siz
     return r;
 }
 
+/* Only there to end the read: the terminal has to get its echo back. */
+static void on_interrupt(int number)
+{
+    (void)number;
+}
+
+/* One line from the terminal, without its end; -1 when there is none. The kernel edits the line:
+ * one read is all of it. */
+static int read_line(int tty, char *out, size_t size)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt}, old;
+    ssize_t n;
+
+    sigaction(SIGINT, &interrupt, &old);
+    n = read(tty, out, size);
+    sigaction(SIGINT, &old, NULL);
+    if (n <= 0 || out[n - 1] != '\n')
+        return -1;
+    out[n - 1] = '\0';
+    return 0;
+}
+
 int sign_secret_prompt(const char *what, char *out, size_t size)
 {
     struct termios old, quiet;
-    FILE *tty = fopen("/dev/tty", "r+e");
-    char *line;
+    int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    int r;
 
-    if (tty == NULL || tcgetattr(fileno(tty), &old) != 0) {
+    if (tty < 0 || tcgetattr(tty, &old) != 0) {
         command_error("%s: a passphrase or PIN is needed, and there is no terminal to ask for it "
                       "(--passphrase-file, --pin-file)",
                       what);
-        if (tty != NULL)
-            fclose(tty);
+        if (tty >= 0)
+            close(tty);
         return EX_NOINPUT;
     }
-    setvbuf(tty, NULL, _IONBF, 0); /* no copy of the secret in a buffer that isn't wiped */
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-    fprintf(tty, "Passphrase or PIN of %s: ", what);
-    line = fgets(out, (int)size, tty);
-    tcsetattr(fileno(tty), TCSAFLUSH, &old);
-    fputs("\n", tty);
-    fclose(tty);
-    if (line == NULL)
-        return EX_NOINPUT;
-    out[strcspn(out, "\r\n")] = '\0';
-    return COMMAND_OK;
+    tcsetattr(tty, TCSAFLUSH, &quiet);
+    dprintf(tty, "Passphrase or PIN of %s: ", what);
+    r = read_line(tty, out, size);
+    tcsetattr(tty, TCSAFLUSH, &old);
+    dprintf(tty, "\n");
+    close(tty);
+    if (r == 0)
+        return COMMAND_OK;
+    OPENSSL_cleanse(out, size);
+    command_error("%s: no passphrase or PIN was given", what);
+    return EX_NOINPUT;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import socket
@@ -227,6 +228,44 @@ def test_raw_and_encrypted_keys(folder):
         refused("sign", folder / "f", "--key", enc, "--keyid", "k", code=66, says="terminal")
 
 
+def at_terminal(*args, says, answers):
+    """Runs divectl with a terminal of its own; what the terminal showed, and the exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(proxymodule.divectl_path(), ["divectl", *map(str, args)])
+    shown = b""
+    try:
+        for answer in answers:
+            until = shown.count(says) + 1
+            while shown.count(says) < until:
+                shown += os.read(terminal, 1000)
+            os.write(terminal, answer)
+        while True:
+            shown += os.read(terminal, 1000)
+    except OSError:
+        pass  # EIO: the other side has closed
+    os.close(terminal)
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_passphrase_at_the_terminal(folder):
+    (folder / "f").write_bytes(b"x")
+    prompt = b"Passphrase or PIN of "
+    _, code = at_terminal("keygen", folder / "k", "--encrypt", "--keyid", "k@d.example", says=prompt,
+                          answers=[b"secret\n", b"secret\n"])
+    assert code == 0 and b"ENCRYPTED" in (folder / "k").read_bytes()
+    sign = ("sign", folder / "f", "--key", folder / "k", "--keyid", "k")
+    shown, code = at_terminal(*sign, says=prompt, answers=[b"secret\n"])
+    assert code == 0 and "Signature: " in shown and "secret" not in shown
+    shown, code = at_terminal(*sign, says=prompt, answers=[b"wrong\n"])
+    assert code == 65 and shown.count("Passphrase") == 1 and "Signature" not in shown
+    shown, code = at_terminal(*sign, says=prompt, answers=[b"\x03"])
+    assert code == 66 and "no passphrase" in shown
+    _, code = at_terminal("keygen", folder / "x", "--encrypt", "--keyid", "k@d.example", says=prompt,
+                          answers=[b"one\n", b"other\n"])
+    assert code == 2 and not (folder / "x").exists()
+
+
 @pytest.mark.parametrize("text, says", [
     (b"", "base64"), (b"AAAA", "3 bytes"), (b"A" * 44, "33 bytes"), (b"A" * 40, "30 bytes"),
     (b"?" * 44, "base64"), (b"-----BEGIN PRIVATE KEY-----\n", "no private key"),
@@ -346,8 +385,9 @@ def test_headers_files(folder, key):
     divectl(*common, cwd=www, code=2)  # b.headers is there; a.headers isn't
     assert sorted(os.listdir(www)) == ["a", "a.headers", "b", "b.headers"]
     out(*common, "--force", cwd=www)
-    out(*common, "--output-dir", folder, cwd=www)
-    assert (folder / "b.headers").exists()
+    (folder / "out").mkdir()
+    out(*common, "--output-dir", folder / "out", "--prefix", "/x/y", cwd=www)
+    assert sorted(os.listdir(folder / "out" / "x" / "y")) == ["a.headers", "b.headers"]
 
 
 def test_names_and_manifests(folder, key):
