@@ -98,12 +98,13 @@ static void on_interrupt(int number)
 
 /* One line from the terminal, without its end; -1 when there is none. The kernel edits the line:
  * one read is all of it. */
-static int read_line(int tty, char *out, size_t size)
+static int read_line(int tty, const char *what, char *out, size_t size)
 {
     struct sigaction interrupt = {.sa_handler = on_interrupt}, old;
     ssize_t n;
 
-    sigaction(SIGINT, &interrupt, &old);
+    sigaction(SIGINT, &interrupt, &old); /* before the prompt, which people answer */
+    dprintf(tty, "Passphrase or PIN of %s: ", what);
     n = read(tty, out, size);
     sigaction(SIGINT, &old, NULL);
     if (n <= 0 || out[n - 1] != '\n')
@@ -129,8 +130,7 @@ int sign_secret_prompt(const char *what, char *out, size_t size)
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(tty, TCSAFLUSH, &quiet);
-    dprintf(tty, "Passphrase or PIN of %s: ", what);
-    r = read_line(tty, out, size);
+    r = read_line(tty, what, out, size);
     tcsetattr(tty, TCSAFLUSH, &old);
     dprintf(tty, "\n");
     close(tty);
