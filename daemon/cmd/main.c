@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
+    {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
+    {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */
