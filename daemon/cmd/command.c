@@ -31,6 +31,14 @@ static void print_usage(const struct command *command, FILE *to)
             command->arguments, command->arguments[0] != '\0' ? " " : "", command->summary);
 }
 
+/* For --help: what the subcommand alone takes. */
+static void print_own_options(const struct command_option *own)
+{
+    for (int i = 0; own != NULL && own[i].name != NULL; i++)
+        printf("  %s%s%s\n", own[i].name[1] == '\0' ? "-" : "--", own[i].name,
+               own[i].takes_value ? " VALUE" : "");
+}
+
 int command_usage(const struct command *command)
 {
     print_usage(command, stderr);
@@ -125,6 +133,7 @@ int command_parse(const struct command *command, int argc, char **argv,
                 return COMMAND_USAGE;
         } else if (option == 'h') {
             print_usage(command, stdout);
+            print_own_options(own);
             return -1;
         } else {
             return command_usage(command);

@@ -3,7 +3,8 @@
  * download: one GET with its redirects, by the daemon's own resolver, origin client and verifier,
  * for the command line. Never through a proxy. It blocks until the end.
  *
- *      download.c        hops, connection, policy, the end
+ *      download.c        hops, verdict, the end
+ *      download_connect.c  policy, connection
  *      download_http.c   request, response head, content
  *      part.c            where the content goes until it is judged
  *      redirect.c        where a Location leads

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * download_private: the state that the two files of a download share, and nobody else.
+ * download_private: the state that the files of a download share, and nobody else.
  */
 #ifndef DIVED_CMD_DOWNLOAD_PRIVATE_H
 #define DIVED_CMD_DOWNLOAD_PRIVATE_H
@@ -78,6 +78,9 @@ int download_fail(struct download *d, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int download_reject(struct download *d, const char *reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+int download_reject_unvalidated(struct download *d);
+/* For events: goes on, in `state` unless that is DOWNLOAD_WAIT. */
+void download_enter(struct download *d, int state);
 void download_deadline(struct download *d, int64_t ms);
 /* The configuration's patience, unless --timeout gave another. */
 int64_t download_patience(const struct download *d, int64_t configured_ms);
@@ -89,7 +92,9 @@ int download_restart(struct download *d);
 /* The response is a redirect. Returns a state. */
 int download_follow(struct download *d);
 
-/* download_http.c: stages; the next state or DOWNLOAD_WAIT */
+/* download_connect.c, download_http.c: stages; the next state or DOWNLOAD_WAIT */
+int download_policy(struct download *d);
+int download_connect(struct download *d);
 int download_send(struct download *d);
 int download_head(struct download *d);
 int download_rehash(struct download *d);

@@ -36,7 +36,7 @@ int transfer_exit(const struct transfer *t, const struct download_result *result
  * caller's, NULL without memory. `file` may be NULL. */
 json_t *transfer_json(const struct transfer *t, const struct download_result *result,
                       const char *file);
-/* One sentence for people: what came of it; "" to be appended. */
+/* One line for people: what came of it. */
 void transfer_print_decision(FILE *to, const struct transfer *t,
                              const struct download_result *result);
 /* The whole account, to standard output. */

@@ -28,6 +28,8 @@ int command_verify(const struct command *command, int argc, char **argv)
     }
     if (result.end == DOWNLOAD_FAILED && (transfer.common.json || transfer.quiet))
         command_error("%s", result.error);
+    else if (code != COMMAND_OK && transfer.quiet && !transfer.common.json)
+        transfer_print_decision(stderr, &transfer, &result);
     if (fflush(stdout) != 0)
         r = EX_IOERR;
     download_result_clear(&result);
