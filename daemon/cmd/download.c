@@ -40,7 +40,9 @@ const char *download_end_word(enum download_end end)
 
 /* ---- ends ---- */
 
-static void download_set_error(struct download *d, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void download_set_error(struct download *d,
+                                                                     const char *format,
+                                                                     va_list arguments)
 {
     char *error = d->result->error;
 

@@ -24,7 +24,7 @@ struct verifier_lookups {
     const char *id; /* in the log */
     void (*answered)(void *arg);
     void *arg;
-    TAILQ_HEAD(, verifier_lookup) list;
+    TAILQ_HEAD(verifier_lookup_list, verifier_lookup) list;
 };
 
 /* Everything is borrowed until verifier_lookups_stop(). `answered` is called when an answer was
