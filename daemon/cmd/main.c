@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
     {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
     {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
+    {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
+    {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */

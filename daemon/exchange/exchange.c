@@ -370,7 +370,6 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->route = start->route;
     x->done = start->done;
     x->arg = start->arg;
-    TAILQ_INIT(&x->lookups);
     x->post.fn = exchange_on_post;
     x->cache_status.forward = CACHE_FORWARD_BYPASS;
     shared_exchange_id(x->worker->shared, x->id);

@@ -268,7 +268,7 @@ static int reuse_end_content(struct exchange *x)
             return reuse_drop(x, "its content can't be read");
         r = verify_end(x);
     } else if (r == 0) {
-        verify_drain(x);
+        verifier_lookups_drain(&x->lookups);
     }
     if (r != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
