@@ -57,6 +57,9 @@ DAEMON_OBJ := $(call obj,$(DAEMON_SRC))
 CMD_OBJ    := $(call obj,$(CMD_SRC))
 LLHTTP_OBJ := $(patsubst %,$(BUILD)/llhttp/%.o,$(LLHTTP_SRC))
 
+# All of divectl but its main(): the unit tests link it.
+CMD_PART_OBJ := $(filter-out $(BUILD)/daemon/cmd/main.o,$(CMD_OBJ))
+
 UNIT_LIB_SRC    := $(wildcard tests/lib/*.c)
 UNIT_DAEMON_SRC := $(wildcard tests/daemon/*.c) $(wildcard tests/fakes/*.c)
 
@@ -99,7 +102,7 @@ $(BUILD)/divectl: $(CMD_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
 $(BUILD)/tests/unit-lib: $(call obj,$(UNIT_LIB_SRC)) $(BUILD)/libdive.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
-$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/daemon.a $(BUILD)/libdive.a
+$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(CMD_PART_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 
@@ -138,8 +141,8 @@ bench: all
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
         node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux
-LINT_DEPS := clang-format clang-tidy cppcheck
+             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux bash zsh
+LINT_DEPS := clang-format clang-tidy cppcheck mandoc
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -qq
@@ -161,6 +164,7 @@ lint:
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
+	mandoc -Tlint -Wwarning docs/divectl.1
 
 ## clean: remove everything that was built
 clean:

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OWN_OPTIONS_MAX 12
+#define OWN_OPTIONS_MAX 24
 #define OWN_OPTION_FIRST 1000
 
 void command_error(const char *format, ...)
@@ -27,8 +27,19 @@ void command_error(const char *format, ...)
 
 static void print_usage(const struct command *command, FILE *to)
 {
-    fprintf(to, "usage: divectl %s %s%s[--json] [-c FILE] [--socket PATH]\n%s\n", command->name,
-            command->arguments, command->arguments[0] != '\0' ? " " : "", command->summary);
+    fprintf(to, "usage: divectl %s %s%s[OPTION...]\n%s\n", command->name, command->arguments,
+            command->arguments[0] != '\0' ? " " : "", command->summary);
+}
+
+static void print_options(const struct command_option *own, FILE *to)
+{
+    for (size_t i = 0; own != NULL && own[i].name != NULL; i++)
+        fprintf(to, "      --%s%s%s%s\n", own[i].name, own[i].takes_value ? " " : "",
+                !own[i].takes_value          ? ""
+                : own[i].placeholder != NULL ? own[i].placeholder
+                                             : "VALUE",
+                own[i].values != NULL ? " (may be repeated)" : "");
+    fputs("  -c, --config FILE\n      --socket PATH\n      --json\n  -h, --help\n", to);
 }
 
 int command_usage(const struct command *command)
@@ -58,6 +69,20 @@ static void option_table(const struct command_option *own, struct option table[]
     table[n] = (struct option){0};
 }
 
+static int option_take(const struct command_option *option, const char *argument)
+{
+    if (option->values == NULL) {
+        *option->value = argument != NULL ? argument : "";
+        return 0;
+    }
+    if (option->values->n == COMMAND_VALUES_MAX) {
+        command_error("--%s is given more than %d times", option->name, COMMAND_VALUES_MAX);
+        return -1;
+    }
+    option->values->v[option->values->n++] = argument != NULL ? argument : "";
+    return 0;
+}
+
 int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options)
@@ -76,9 +101,11 @@ int command_parse(const struct command *command, int argc, char **argv,
         } else if (option == 'j') {
             options->json = true;
         } else if (option >= OWN_OPTION_FIRST) {
-            *own[option - OWN_OPTION_FIRST].value = optarg != NULL ? optarg : "";
+            if (option_take(&own[option - OWN_OPTION_FIRST], optarg) != 0)
+                return command_usage(command);
         } else if (option == 'h') {
             print_usage(command, stdout);
+            print_options(own, stdout);
             return -1;
         } else {
             return command_usage(command);
@@ -142,6 +169,23 @@ int command_config(const struct command_options *options, struct config **out)
     config_problems_free(&problems);
     free(path);
     return r == 0 ? COMMAND_OK : EX_CONFIG;
+}
+
+/* No file is a file that says nothing. */
+int command_config_or_defaults(const struct command_options *options, struct config **out)
+{
+    static const char defaults[] = "version: 1\n";
+    struct config_problems problems = {0};
+    int r = command_config(options, out);
+
+    if (r != COMMAND_OK || *out != NULL)
+        return r;
+    r = config_parse("the defaults", NULL, defaults, sizeof(defaults) - 1, out, &problems);
+    config_problems_free(&problems);
+    if (r == 0)
+        return COMMAND_OK;
+    command_error("%s", dive_strerror(r));
+    return EX_OSERR;
 }
 
 int command_print_json(const json_t *object)

@@ -43,15 +43,26 @@ struct command_options {
     char **argv;
 };
 
-/* An option of one subcommand only: `value` gets its argument, or "" if it takes none. */
+/* The arguments of an option that may be given several times, in order. Zeroed: none. */
+#define COMMAND_VALUES_MAX 32
+struct command_values {
+    const char *v[COMMAND_VALUES_MAX];
+    size_t n;
+};
+
+/* An option of one subcommand only. `value` gets its argument, or "" if it takes none; of several
+ * the last. With `values`, each is appended there instead, and one too many is wrong usage. */
 struct command_option {
     const char *name;
     bool takes_value;
     const char **value;
+    const char *placeholder; /* what --help calls the argument; NULL: VALUE */
+    struct command_values *values;
 };
 
 /* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
- * NULL, else ends with a NULL name. `at_least` and `at_most` arguments. */
+ * NULL, else ends with a NULL name: --help lists it, one option a line, and shell completion reads
+ * that. `at_least` and `at_most` arguments. */
 int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options) DIVE_MUST_USE;
@@ -67,6 +78,10 @@ char *command_config_path(const struct command_options *options);
 /* Loads it. *out is NULL and 0 returned when there is none and none was named. Otherwise an exit
  * code that was told. */
 int command_config(const struct command_options *options, struct config **out) DIVE_MUST_USE;
+/* The same, with the defaults where there is no file and none was named: *out is never NULL with
+ * COMMAND_OK. */
+int command_config_or_defaults(const struct command_options *options,
+                               struct config **out) DIVE_MUST_USE;
 
 /* The daemon's answer to {"command": name, "id": id} (`id` may be NULL). COMMAND_OK: *answer is the
  * caller's, its "ok" may be false. Else an exit code, and it was told why. */
@@ -84,6 +99,9 @@ void command_print_text(const char *text);
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
+int command_records(const struct command *command, int argc, char **argv);
+int command_rotate(const struct command *command, int argc, char **argv);
+int command_explain(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif
