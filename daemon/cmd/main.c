@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
+    {"records", "DOMAIN [KEYID[@FQDN]...]", "what DNS says about a domain, judged as the proxy would", command_records},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */
@@ -27,7 +28,7 @@ static void print_help(FILE *to)
 {
     fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(to, "  %-8s %-24s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fputs("\nOptions of all commands:\n"
           "  -c, --config FILE   the daemon's configuration\n"
