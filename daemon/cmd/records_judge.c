@@ -257,26 +257,26 @@ static void judge_state(struct records_run *run)
                 run->domain);
 }
 
-/* A name whose zone is not signed can publish nothing that counts. */
+/* A name whose zone is not signed can publish nothing that counts. What stands there isn't even
+ * known: the resolver gives nobody records that weren't validated. Told once, at the topmost such
+ * level, which is the zone's or close below it. */
 static void judge_insecure(struct records_run *run, const struct records_name *name)
 {
-    bool is_key = name->kind == RECORDS_KEY;
     bool found = dive_verifier_policy_state(run->verifier) == DIVE_POLICY_FOUND;
+    const char *up = dive_domain_parent(name->level);
+    const struct records_name *above = up != NULL && name->kind == RECORDS_POLICY
+                                           ? records_find(&run->names, name->kind, up)
+                                           : NULL;
 
-    if (name->security != DIVE_DNS_INSECURE || name->n == 0 ||
-        (name->kind != RECORDS_POLICY && !is_key))
+    if (name->security != DIVE_DNS_INSECURE ||
+        (above != NULL && above->security == DIVE_DNS_INSECURE))
         return;
-    if (is_key)
-        problem(
-            run, RECORDS_ERROR, name->name,
-            "a key record stands here, but the zone is not signed with DNSSEC (or its DS record "
-            "is missing in the parent zone): it counts as absent");
-    else
-        problem(run, found ? RECORDS_WARNING : RECORDS_ERROR, name->name,
-                "a record stands here, but the zone is not signed with DNSSEC (or its DS record is "
-                "missing in the parent zone): it counts as absent%s%s",
-                found ? ", and the policy that applies is that of " : "",
-                found ? dive_verifier_policy_domain(run->verifier) : "");
+    problem(
+        run, RECORDS_WARNING, name->name,
+        "the zone is not signed with DNSSEC, or its DS record is missing in the parent zone: "
+        "whatever stands here counts as absent%s%s",
+        found && name->kind == RECORDS_POLICY ? ", and the policy that applies is that of " : "",
+        found && name->kind == RECORDS_POLICY ? dive_verifier_policy_domain(run->verifier) : "");
 }
 
 /* The topmost level at which a random name is answered with the same records: the wildcard's. */
