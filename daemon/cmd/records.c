@@ -85,9 +85,15 @@ static int walk(struct records_run *run)
         r = records_walk(run->verifier, &run->names, run->now);
     if (r == 0 && dive_verifier_policy_state(run->verifier) == DIVE_POLICY_PENDING)
         r = DIVE_E_INTERNAL;
+    return r;
+}
+
+static int tell(const struct records_run *run, int r)
+{
     if (r == 0)
-        r = add_keys(run);
-    return r == 0 ? records_ask(run->asker, &run->names) : r;
+        return COMMAND_OK;
+    command_error("%s: %s", run->domain, dive_strerror(r));
+    return r == DIVE_E_LIMIT ? COMMAND_USAGE : EX_OSERR;
 }
 
 int records_run_start(struct records_run *run, const struct config *config)
@@ -99,11 +105,14 @@ int records_run_start(struct records_run *run, const struct config *config)
     r = records_asker_new(&run->asker, config);
     if (r != COMMAND_OK)
         return r;
-    r = walk(run);
-    if (r == 0)
-        return COMMAND_OK;
-    command_error("%s: %s", run->domain, dive_strerror(r));
-    return r == DIVE_E_LIMIT ? COMMAND_USAGE : EX_OSERR;
+    return tell(run, walk(run));
+}
+
+int records_run_keys(struct records_run *run)
+{
+    int r = add_keys(run);
+
+    return tell(run, r == 0 ? records_ask(run->asker, &run->names) : r);
 }
 
 void records_run_clear(struct records_run *run)
@@ -143,6 +152,8 @@ static int check(const struct command_options *options)
         r = command_config_or_defaults(options, &config);
     if (r == COMMAND_OK)
         r = records_run_start(&run, config);
+    if (r == COMMAND_OK)
+        r = records_run_keys(&run);
     if (r != COMMAND_OK)
         goto out;
     if (records_judge(&run) != 0) {

@@ -46,9 +46,10 @@ struct records_run {
 /* "KEYID" or "KEYID@fqdn"; DIVE_E_SYNTAX when it is neither. */
 int records_key_parse(struct records_key *out, const char *text) DIVE_MUST_USE;
 
-/* Loads the settings, asks all names and walks. An exit code that was told, or COMMAND_OK; the
- * report is not made yet. records_run_clear() in any case. */
+/* Walks for the policy of run->domain; then asks for run->keys and the wildcards beside them. Both
+ * give an exit code that was told, or COMMAND_OK. records_run_clear() in any case. */
 int records_run_start(struct records_run *run, const struct config *config) DIVE_MUST_USE;
+int records_run_keys(struct records_run *run) DIVE_MUST_USE;
 void records_run_clear(struct records_run *run);
 
 /* Makes run->report. 0 or a negative DIVE_E*. */
@@ -60,6 +61,13 @@ bool records_same(const struct records_name *a, const struct records_name *b);
 /* The seconds that the daemon keeps the record: the least of the three; *bound says which, "ttl",
  * "cache" or "cap". */
 int64_t records_lifetime(int64_t cache, int64_t cap, uint32_t ttl, const char **bound);
+
+/* The name whose records are used for the key, or which gives no validated answer about it; NULL:
+ * the key is not found. */
+const struct records_name *records_key_name(const struct records_run *run,
+                                            const struct records_key *key);
+/* How many usable keys stand there. Sets run->broken when memory runs out. */
+size_t records_good_keys(struct records_run *run, const struct records_name *name);
 
 void records_print(const json_t *report);
 

@@ -165,7 +165,7 @@ static bool key_is_good(struct records_run *run, struct dive_span text)
     return faults.n == 0 || !records_faults_spoil(&faults);
 }
 
-static size_t good_keys(struct records_run *run, const struct records_name *name)
+size_t records_good_keys(struct records_run *run, const struct records_name *name)
 {
     size_t n = 0;
 
@@ -184,7 +184,7 @@ static bool record_harmless(struct records_run *run, const struct records_name *
     if (!decides || name->security != DIVE_DNS_SECURE)
         return true;
     if (name->kind == RECORDS_KEY)
-        return good_keys(run, name) > 0;
+        return records_good_keys(run, name) > 0;
     r = dive_policy_parse(&policy, name->txt[i], run->config->dive.versions, NULL);
     return (r == DIVE_E_UNSUPPORTED || r == DIVE_E_SYNTAX) &&
            dive_verifier_policy_state(run->verifier) == DIVE_POLICY_FOUND;
@@ -370,10 +370,28 @@ static bool is_of_key(const struct records_name *name, const struct records_key 
                                  : !name->exact);
 }
 
+/* Nothing above a record, or above an answer that is missing, is looked at. */
+static bool ends_key_search(const struct records_name *name)
+{
+    return name->security < DIVE_DNS_INSECURE || (name->security == DIVE_DNS_SECURE && name->n > 0);
+}
+
+const struct records_name *records_key_name(const struct records_run *run,
+                                            const struct records_key *key)
+{
+    for (size_t i = 0; i < run->names.n; i++) {
+        const struct records_name *name = &run->names.v[i];
+
+        if (is_of_key(name, key) && ends_key_search(name))
+            return name;
+    }
+    return NULL;
+}
+
 /* Tells what came of the name that decides about the key. */
 static void judge_key_name(struct records_run *run, const struct records_name *name)
 {
-    size_t good = good_keys(run, name);
+    size_t good = records_good_keys(run, name);
 
     if (name->security < DIVE_DNS_INSECURE)
         problem(run, RECORDS_ERROR, name->name,
@@ -404,8 +422,7 @@ static void judge_key(struct records_run *run, const struct records_key *key)
 
         if (!is_of_key(name, key))
             continue;
-        counts = name->security < DIVE_DNS_INSECURE ||
-                 (name->security == DIVE_DNS_SECURE && name->n > 0);
+        counts = ends_key_search(name);
         if (decides != NULL && counts && !records_same(decides, name))
             problem(run, RECORDS_WARNING, name->name,
                     "the key %s stands at a closer level too, with other records: this one is not "
