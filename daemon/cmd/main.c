@@ -17,7 +17,7 @@ static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
-    {"records", "DOMAIN [KEYID[@FQDN]...]", "what DNS says about a domain, judged as the proxy would", command_records},
+    {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},
     {"rotate", "DOMAIN", "where a domain stands in key rotation, and the next safe step", command_rotate},
     {"explain", "[FILE]", "a recorded failure report or trace, in words", command_explain},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
