@@ -199,8 +199,8 @@ int command_ca(const struct command *command, int argc, char **argv)
     struct ca_context ca = {.options = &options};
     const char *certificate = NULL, *key = NULL;
     const struct command_option own[] = {
-        {"certificate", true, &certificate, "FILE"},
-        {"key", true, &key, "FILE"},
+        {"certificate", true, &certificate, NULL, "FILE"},
+        {"key", true, &key, NULL, "FILE"},
         {NULL, false, NULL},
     };
     int r = command_parse(command, argc, argv, own, 1, 1, &options);

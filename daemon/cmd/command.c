@@ -33,12 +33,14 @@ static void print_usage(const struct command *command, FILE *to)
 
 static void print_options(const struct command_option *own, FILE *to)
 {
-    for (size_t i = 0; own != NULL && own[i].name != NULL; i++)
-        fprintf(to, "      --%s%s%s%s\n", own[i].name, own[i].takes_value ? " " : "",
-                !own[i].takes_value          ? ""
-                : own[i].placeholder != NULL ? own[i].placeholder
-                                             : "VALUE",
-                own[i].values != NULL ? " (may be repeated)" : "");
+    for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
+        const char *argument = own[i].placeholder != NULL ? own[i].placeholder : "VALUE";
+        bool is_letter = own[i].name[1] == '\0';
+
+        fprintf(to, "%s%s%s%s%s\n", is_letter ? "  -" : "      --", own[i].name,
+                own[i].takes_value ? " " : "", own[i].takes_value ? argument : "",
+                own[i].list != NULL ? " (may be repeated)" : "");
+    }
     fputs("  -c, --config FILE\n      --socket PATH\n      --json\n  -h, --help\n", to);
 }
 
@@ -69,17 +71,45 @@ static void option_table(const struct command_option *own, struct option table[]
     table[n] = (struct option){0};
 }
 
-static int option_take(const struct command_option *option, const char *argument)
+/* Short options: the common ones, and own ones whose name is one letter. */
+static void option_letters(const struct command_option *own, char letters[])
 {
-    if (option->values == NULL) {
-        *option->value = argument != NULL ? argument : "";
+    size_t n = 0;
+
+    memcpy(letters, "c:h", 3);
+    n = 3;
+    for (int i = 0; own != NULL && own[i].name != NULL; i++) {
+        if (own[i].name[1] != '\0')
+            continue;
+        letters[n++] = own[i].name[0];
+        if (own[i].takes_value)
+            letters[n++] = ':';
+    }
+    letters[n] = '\0';
+}
+
+/* getopt's result for an own option, by its letter or as a long one. */
+static const struct command_option *option_find(const struct command_option *own, int option)
+{
+    if (option >= OWN_OPTION_FIRST)
+        return &own[option - OWN_OPTION_FIRST];
+    for (int i = 0; own != NULL && own[i].name != NULL; i++)
+        if (own[i].name[0] == option && own[i].name[1] == '\0')
+            return &own[i];
+    return NULL;
+}
+
+static int option_take(const struct command_option *own, const char *value)
+{
+    if (own->list == NULL) {
+        *own->value = value != NULL ? value : "";
         return 0;
     }
-    if (option->values->n == COMMAND_VALUES_MAX) {
-        command_error("--%s is given more than %d times", option->name, COMMAND_VALUES_MAX);
-        return -1;
+    if (own->list->n == COMMAND_LIST_MAX) {
+        command_error("--%s: more than %d times", own->name, COMMAND_LIST_MAX);
+        return COMMAND_USAGE;
     }
-    option->values->v[option->values->n++] = argument != NULL ? argument : "";
+    own->list->v[own->list->n++] = value;
     return 0;
 }
 
@@ -88,21 +118,24 @@ int command_parse(const struct command *command, int argc, char **argv,
                   struct command_options *options)
 {
     struct option table[OWN_OPTIONS_MAX + 5];
+    char letters[OWN_OPTIONS_MAX * 2 + 4];
+    const struct command_option *mine;
     int option;
 
     *options = (struct command_options){0};
     option_table(own, table);
+    option_letters(own, letters);
     optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", table, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, letters, table, NULL)) != -1) {
         if (option == 'c') {
             options->config = optarg;
         } else if (option == 's') {
             options->socket = optarg;
         } else if (option == 'j') {
             options->json = true;
-        } else if (option >= OWN_OPTION_FIRST) {
-            if (option_take(&own[option - OWN_OPTION_FIRST], optarg) != 0)
-                return command_usage(command);
+        } else if ((mine = option_find(own, option)) != NULL) {
+            if (option_take(mine, optarg) != 0)
+                return COMMAND_USAGE;
         } else if (option == 'h') {
             print_usage(command, stdout);
             print_options(own, stdout);

@@ -8,7 +8,8 @@
  *      control.c   one question to the running daemon
  *      status.c trace.c reload.c ca.c ...   one subcommand each
  *
- * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down); 2
+ * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down, a
+ * download that was rejected); 2
  * wrong usage, or what is to be made exists; else sysexits.h: 69 no daemon answers, 76 it answers
  * nonsense, 77 no permission, 78 a bad configuration, 71 memory.
  */
@@ -43,21 +44,22 @@ struct command_options {
     char **argv;
 };
 
-/* The arguments of an option that may be given several times, in order. Zeroed: none. */
-#define COMMAND_VALUES_MAX 32
-struct command_values {
-    const char *v[COMMAND_VALUES_MAX];
+#define COMMAND_LIST_MAX 64
+/* The arguments of an option that may be given more than once, in order. */
+struct command_list {
+    const char *v[COMMAND_LIST_MAX];
     size_t n;
 };
 
-/* An option of one subcommand only. `value` gets its argument, or "" if it takes none; of several
- * the last. With `values`, each is appended there instead, and one too many is wrong usage. */
+/* An option of one subcommand only: `value` gets its argument, or "" if it takes none. With `list`
+ * instead of `value` it may be repeated, COMMAND_LIST_MAX times at most. A name of one letter is a
+ * short option. */
 struct command_option {
     const char *name;
     bool takes_value;
     const char **value;
+    struct command_list *list;
     const char *placeholder; /* what --help calls the argument; NULL: VALUE */
-    struct command_values *values;
 };
 
 /* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
@@ -95,6 +97,8 @@ const char *command_string(const json_t *object, const char *name);
 long long command_number(const json_t *object, const char *name);
 /* For people: control characters of outside text can't reach the terminal. */
 void command_print_text(const char *text);
+/* A verification as docs/trace.md has it, for people, to standard output. */
+void command_print_trace(const json_t *trace);
 
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
@@ -102,6 +106,8 @@ int command_reload(const struct command *command, int argc, char **argv);
 int command_records(const struct command *command, int argc, char **argv);
 int command_rotate(const struct command *command, int argc, char **argv);
 int command_explain(const struct command *command, int argc, char **argv);
+int command_verify(const struct command *command, int argc, char **argv);
+int command_fetch(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

@@ -20,6 +20,8 @@ static const struct command commands[] = {
     {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},
     {"rotate", "DOMAIN", "where a domain stands in key rotation, and the next safe step", command_rotate},
     {"explain", "[FILE]", "a recorded failure report or trace, in words", command_explain},
+    {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
+    {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */

@@ -189,18 +189,18 @@ int command_records(const struct command *command, int argc, char **argv)
     const char *is_make = NULL;
     const struct command_option own[] = {
         {"make", false, &is_make},
-        {"policy", true, &make.policy, "00|01"},
-        {"scopes", true, &make.scopes, "SCOPE,..."},
+        {"policy", true, &make.policy, NULL, "00|01"},
+        {"scopes", true, &make.scopes, NULL, "SCOPE,..."},
         {"https-required", false, &make.https_required},
         {"report-only", false, &make.report_only},
-        {"cache", true, &make.cache, "SECONDS"},
-        {"invalidate-keys-cache", true, &make.invalidate, "TIMESTAMP|now"},
-        {"report-to", true, &make.report_to, "URL"},
-        {"ttl", true, &make.ttl, "SECONDS"},
-        {"key", true, NULL, "KEYID=FILE|BASE64", &make.keys},
-        {"allowed-hash", true, &make.allowed_hash, "HASH,..."},
-        {"key-cache", true, &make.key_cache, "SECONDS"},
-        {"key-ttl", true, &make.key_ttl, "SECONDS"},
+        {"cache", true, &make.cache, NULL, "SECONDS"},
+        {"invalidate-keys-cache", true, &make.invalidate, NULL, "TIMESTAMP|now"},
+        {"report-to", true, &make.report_to, NULL, "URL"},
+        {"ttl", true, &make.ttl, NULL, "SECONDS"},
+        {"key", true, NULL, &make.keys, "KEYID=FILE|BASE64"},
+        {"allowed-hash", true, &make.allowed_hash, NULL, "HASH,..."},
+        {"key-cache", true, &make.key_cache, NULL, "SECONDS"},
+        {"key-ttl", true, &make.key_ttl, NULL, "SECONDS"},
         {NULL, false, NULL},
     };
     int r = command_parse(command, argc, argv, own, 1, 1 + RECORDS_KEYS_MAX, &options);

@@ -83,7 +83,7 @@ struct records_make_options {
     const char *allowed_hash;
     const char *key_cache;
     const char *ttl, *key_ttl;
-    struct command_values keys; /* KEYID=FILE or KEYID=BASE64 */
+    struct command_list keys; /* KEYID=FILE or KEYID=BASE64 */
 };
 int records_make(const struct command_options *options, const char *domain,
                  const struct records_make_options *make);

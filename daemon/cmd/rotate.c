@@ -10,11 +10,14 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/download.h"
 #include "http/date.h"
+
+#define URL_REDIRECTS_MAX 10
 
 /* The command line. */
 struct rotate_options {
-    struct command_values key_ids, news, compromised, headers;
+    struct command_list key_ids, news, compromised, headers, urls;
     const char *since;
 };
 
@@ -62,7 +65,65 @@ out:
     return r;
 }
 
-static int take_keys(struct rotate *rotate, const struct command_values *values, bool is_new,
+/* A download by the daemon's own client: its trace tells the Key IDs of the signatures. It has no
+ * other fields, so what HTTP caches may keep is known from --headers only. */
+static int count_download(struct rotate *rotate, const struct download_result *result,
+                          const char *url)
+{
+    struct rotate_state *s = &rotate->state;
+    const json_t *entry;
+    uint64_t seen = 0;
+    size_t i;
+
+    if (result->end == DOWNLOAD_FAILED || result->status == 0) {
+        command_error("%s: %s", url, result->error);
+        return result->exit != 0 ? result->exit : EX_UNAVAILABLE;
+    }
+    if (result->status != 200) {
+        s->others++;
+        return COMMAND_OK;
+    }
+    json_array_foreach(json_object_get(result->trace, "entries"), i, entry)
+    {
+        const char *key_id = json_string_value(json_object_get(entry, "key-id"));
+
+        if (key_id != NULL && dive_key_id_valid(dive_span_str(key_id)) &&
+            rotate_key_count(s, key_id, "", &seen) != 0) {
+            command_error("more than %d keys", ROTATE_KEYS_MAX);
+            return EX_DATAERR;
+        }
+    }
+    s->responses++;
+    s->unsigned_responses += seen == 0;
+    return COMMAND_OK;
+}
+
+static int fetch_urls(struct rotate *rotate, struct config *config)
+{
+    struct runtime *runtime = NULL;
+    char why[512] = "";
+    int r = COMMAND_OK;
+
+    if (rotate->given.urls.n == 0)
+        return r;
+    if (runtime_new_outgoing(&runtime, config_ref(config), why, sizeof(why)) != 0) {
+        command_error("%s", why);
+        return EX_CONFIG;
+    }
+    for (size_t i = 0; i < rotate->given.urls.n && r == COMMAND_OK; i++) {
+        struct download_options options = {
+            .url = rotate->given.urls.v[i], .max_redirects = URL_REDIRECTS_MAX, .quiet = true};
+        struct download_result result = {0};
+
+        download_run(runtime, &options, &result);
+        r = count_download(rotate, &result, options.url);
+        download_result_clear(&result);
+    }
+    runtime_unref(&runtime);
+    return r;
+}
+
+static int take_keys(struct rotate *rotate, const struct command_list *values, bool is_new,
                      bool is_compromised)
 {
     for (size_t i = 0; i < values->n; i++) {
@@ -265,7 +326,7 @@ static void print_text(const struct rotate *rotate)
 
 /* The policy first: its version says which fields of the responses count. Their keys, and those of
  * the command line, are asked for afterwards. */
-static int look(struct rotate *rotate, const struct config *config)
+static int look(struct rotate *rotate, struct config *config)
 {
     enum dive_version version = DIVE_VERSION_DRAFT_01;
     int r = records_run_start(&rotate->run, config);
@@ -274,6 +335,8 @@ static int look(struct rotate *rotate, const struct config *config)
         version = dive_verifier_policy(rotate->run.verifier)->version;
     for (size_t i = 0; i < rotate->given.headers.n && r == COMMAND_OK; i++)
         r = read_headers(rotate, rotate->given.headers.v[i], version);
+    if (r == COMMAND_OK)
+        r = fetch_urls(rotate, config);
     for (size_t i = 0; i < rotate->state.n_keys; i++)
         rotate->run.keys[rotate->run.n_keys++] = rotate->state.keys[i].key;
     if (r == COMMAND_OK)
@@ -326,11 +389,12 @@ int command_rotate(const struct command *command, int argc, char **argv)
         return r;
     }
     const struct command_option own[] = {
-        {"headers", true, NULL, "FILE", &rotate->given.headers},
-        {"key-id", true, NULL, "KEYID", &rotate->given.key_ids},
-        {"new", true, NULL, "KEYID", &rotate->given.news},
-        {"compromised", true, NULL, "KEYID", &rotate->given.compromised},
-        {"since", true, &rotate->given.since, "TIMESTAMP"},
+        {"url", true, NULL, &rotate->given.urls, "URL"},
+        {"headers", true, NULL, &rotate->given.headers, "FILE"},
+        {"key-id", true, NULL, &rotate->given.key_ids, "KEYID"},
+        {"new", true, NULL, &rotate->given.news, "KEYID"},
+        {"compromised", true, NULL, &rotate->given.compromised, "KEYID"},
+        {"since", true, &rotate->given.since, NULL, "TIMESTAMP"},
         {NULL, false, NULL},
     };
     r = command_parse(command, argc, argv, own, 1, 1, &options);

@@ -83,6 +83,11 @@ void rotate_judge(const struct rotate_state *state, struct rotate_advice *out);
 /* Notes the key, which may be there already; NULL when there are too many. */
 struct rotate_key *rotate_key_add(struct rotate_state *state, const char *key_id, const char *fqdn);
 
+/* One response is signed by the key. `seen` starts as 0 for each response: two signatures by one
+ * key count once. DIVE_E_LIMIT when there are too many keys. */
+int rotate_key_count(struct rotate_state *state, const char *key_id, const char *fqdn,
+                     uint64_t *seen) DIVE_MUST_USE;
+
 #define ROTATE_HEADERS_MAX (1024 * 1024) /* bytes of one file */
 
 /* Reads response heads: status lines and field lines, CRLF or LF, several heads one after another.

@@ -12,8 +12,8 @@
 
 #define FIELDS_MAX 512
 
-static int note_key(struct rotate_state *state, const char *key_id, const char *fqdn,
-                    uint64_t *seen)
+int rotate_key_count(struct rotate_state *state, const char *key_id, const char *fqdn,
+                     uint64_t *seen)
 {
     struct rotate_key *key = rotate_key_add(state, key_id, fqdn);
     size_t at;
@@ -40,7 +40,7 @@ static int note_draft_01(struct rotate_state *state, const struct dive_fields *f
         const struct dive_signature_entry *e = &signatures.entry[i];
 
         if (e->fault == DIVE_ENTRY_NONE)
-            r = note_key(state, e->key_id, e->fqdn, seen);
+            r = rotate_key_count(state, e->key_id, e->fqdn, seen);
     }
     dive_signatures_free(&signatures);
     return r == DIVE_E_LIMIT ? r : 0; /* fields that don't parse sign nothing */
@@ -60,7 +60,7 @@ static int note_draft_00(struct rotate_state *state, const struct dive_fields *f
         sig.n = 0;
     for (size_t i = 0; r == 0 && i < sig.n; i++) {
         if (!sig.entry[i].fqdn_not_parent)
-            r = note_key(state, sig.entry[i].key_id, sig.entry[i].fqdn, seen);
+            r = rotate_key_count(state, sig.entry[i].key_id, sig.entry[i].fqdn, seen);
     }
     free(value);
     return r;

@@ -320,7 +320,8 @@ void rotate_judge(const struct rotate_state *s, struct rotate_advice *out)
              "responses first.");
     } else if (s->responses == 0) {
         out->phase = ROTATE_UNKNOWN;
-        step(out, 0, "Show what the origin sends: --headers FILE (curl -sI URL >FILE).");
+        step(out, 0,
+             "Show what the origin sends: --url URL, or --headers FILE (curl -sI URL >FILE).");
     } else {
         judge_rotation(s, &c, out);
     }

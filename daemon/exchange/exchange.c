@@ -302,7 +302,6 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->route = start->route;
     x->done = start->done;
     x->arg = start->arg;
-    TAILQ_INIT(&x->lookups);
     shared_exchange_id(x->worker->shared, x->id);
     gettimeofday(&now, NULL);
     x->started_unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;

@@ -7,6 +7,7 @@
 
 #include "core/metrics.h"
 #include "core/relay.h"
+#include "dns/verifier_lookups.h"
 #include "exchange/body.h"
 #include "exchange/exchange.h"
 #include "hold/hold.h"
@@ -42,8 +43,6 @@ enum exchange_state {
 
 /* What a stage says: the state to go on with, or that it waits for an event. */
 #define EXCHANGE_WAIT (-1)
-
-struct lookup;
 
 struct exchange {
     struct worker *worker;
@@ -93,7 +92,7 @@ struct exchange {
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
-    TAILQ_HEAD(, lookup) lookups;
+    struct verifier_lookups lookups;
     bool report_only;    /* as of the policy: failures are reported, never blocked */
     bool take_whole;     /* a Range is served by us, from the verified whole */
     int64_t complete_us; /* when the content was complete, for the metrics */

@@ -76,8 +76,7 @@ static int runtime_make_interception(struct runtime *runtime, bool check_only, c
     return tls_accept_context_new(&runtime->accept_context, runtime->certificates, why, why_size);
 }
 
-int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
-                size_t why_size)
+int runtime_new_outgoing(struct runtime **out, struct config *config, char *why, size_t why_size)
 {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
     int r = DIVE_E_NOMEM;
@@ -108,18 +107,26 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
     r = tls_connect_context_new(&runtime->connect_context, config->origins.ca_file, why, why_size);
     if (r != 0)
         goto out;
-    r = runtime_make_interception(runtime, check_only, why, why_size);
-    if (r != 0)
-        goto out;
-    if (!check_only && !hold_check_directory(config->hold.directory, why, why_size)) {
-        r = DIVE_E_STATE;
-        goto out;
-    }
     *out = runtime;
     runtime = NULL;
     why[0] = '\0';
 out:
     runtime_unref(&runtime);
+    return r;
+}
+
+int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+                size_t why_size)
+{
+    int r = runtime_new_outgoing(out, config, why, why_size);
+
+    if (r != 0)
+        return r;
+    r = runtime_make_interception(*out, check_only, why, why_size);
+    if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
+        r = DIVE_E_STATE;
+    if (r != 0)
+        runtime_unref(out);
     return r;
 }
 

@@ -34,6 +34,10 @@ struct runtime {
  * gets one sentence on failure. 0 or a negative DIVE_E*. */
 int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
                 size_t why_size) DIVE_MUST_USE;
+/* The same for a program that only goes out to origins: guard, resolver's settings and TLS towards
+ * origins; no interception, no hold. Reads no key and makes nothing on disk. */
+int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
+                         size_t why_size) DIVE_MUST_USE;
 struct runtime *runtime_ref(struct runtime *runtime);
 /* Thread-safe; NULLs *runtime. */
 void runtime_unref(struct runtime **runtime);
