@@ -75,13 +75,13 @@ static int count_download(struct rotate *rotate, const struct download_result *r
     uint64_t seen = 0;
     size_t i;
 
+    if (result->status != 0 && result->status != 200) {
+        s->others++;
+        return COMMAND_OK;
+    }
     if (result->end == DOWNLOAD_FAILED || result->status == 0) {
         command_error("%s: %s", url, result->error);
         return result->exit != 0 ? result->exit : EX_UNAVAILABLE;
-    }
-    if (result->status != 200) {
-        s->others++;
-        return COMMAND_OK;
     }
     json_array_foreach(json_object_get(result->trace, "entries"), i, entry)
     {

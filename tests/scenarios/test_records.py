@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 
+import dns
 import proxy as proxymodule
 import pytest
 import sign
@@ -209,8 +210,7 @@ def test_what_is_made_comes_back_through_a_real_zone(lab, config, tmp_path):
     zone = tmp_path / "made.zone"
     zone.write_text(f"{host}. 60 SOA ns.example. h.example. 1 3600 600 86400 60\n"
                     f"{host}. 60 NS ns.example.\n" + "".join(m["line"] + "\n" for m in made))
-    check = shutil.which("kzonecheck", path=os.environ["PATH"] + ":/usr/sbin:/usr/bin")
-    loaded = subprocess.run([check, "-o", host + ".", str(zone)], capture_output=True, text=True,
+    loaded = subprocess.run([dns.tool("ldns-read-zone"), str(zone)], capture_output=True, text=True,
                             timeout=20, check=False)
     assert loaded.returncode == 0, loaded
     for m in made:
@@ -281,6 +281,15 @@ def test_a_compromise(lab, config, tmp_path):
     assert out["phase"] == "compromised" and out["ok"] and len(out["steps"]) == 1
 
 
+def test_rotate_looks_at_live_responses(lab, config):
+    good, missing = (lab.url("dive01.example", p) for p in ("/01/size-1k", "/nothing-here"))
+    out = rotate(config, "dive01.example", "--url", good, "--url", missing)
+    assert out["phase"] == "steady" and out["responses"] == 1
+    assert [(k["key-id"], k["record"], k["responses"]) for k in out["keys"]] == [("ed1", "valid", 1)]
+    assert divectl("rotate", "dive01.example", "--url", "http://dive01.example:1/",
+                   config=config).returncode > 2
+
+
 def test_rotate_refuses_what_is_no_head(config, tmp_path):
     (tmp_path / "x").write_text("hello\n")
     assert divectl("rotate", "a.example", "--headers", str(tmp_path / "x"),
@@ -319,7 +328,7 @@ def test_explain_every_reason(reason):
 
 
 def test_explain_a_trace_of_the_daemon(proxy, lab):
-    got = proxy.get(lab.url("dive01.example", "/01/size-1k-flipped"))
+    got = proxy.curl(lab.url("dive01.example", "/01/size-1k-flipped"))
     entry = got.log()
     trace = proxy.divectl("trace", entry["exchange"], "--json", "--socket",
                           os.path.join(proxy.directory, "control.sock")).stdout
