@@ -36,10 +36,11 @@ static bool has_scheme(struct dive_span location)
     return false;
 }
 
-/* RFC 3986 section 5.2.4 on an absolute path, in place; the new length. */
-static size_t remove_dots(char *path, size_t n)
+/* RFC 3986 section 5.2.4, in place. */
+static void remove_dots(struct http_url *url)
 {
-    size_t to = 0, i = 0;
+    char *path = url->target;
+    size_t n = url->path.n, to = 0, i = 0;
 
     while (i < n) { /* path[i] is a "/" */
         size_t end = i + 1, length;
@@ -61,13 +62,15 @@ static size_t remove_dots(char *path, size_t n)
         }
         i = end;
     }
-    return to;
+    memmove(path + to, path + n, url->query.n + 1);
+    url->path = dive_span(path, to);
+    url->query = dive_span(path + to, url->query.n);
 }
 
 /* The path of a relative reference, merged with the base's (section 5.2.3). */
 static int merge_path(struct http_buffer *text, const struct http_url *base, struct dive_span path)
 {
-    size_t folder = base->path.n, start = text->n;
+    size_t folder = base->path.n;
     int r;
 
     while (folder > 0 && base->path.p[folder - 1] != '/')
@@ -76,11 +79,7 @@ static int merge_path(struct http_buffer *text, const struct http_url *base, str
         r = path.p[0] == '/' ? 0 : http_buffer_add(text, "/", 1);
     else
         r = http_buffer_add(text, base->path.p, folder);
-    if (r == 0)
-        r = http_buffer_add(text, path.p, path.n);
-    if (r == 0)
-        text->n = start + remove_dots(text->p + start, text->n - start);
-    return r;
+    return r == 0 ? http_buffer_add(text, path.p, path.n) : r;
 }
 
 /* Writes the absolute URL of a relative reference. */
@@ -115,12 +114,13 @@ int redirect_resolve(struct http_url *out, const struct http_url *base, struct d
     *out = (struct http_url){0};
     if (fragment != NULL)
         location.n = (size_t)(fragment - location.p);
-    if (has_scheme(location))
-        return http_url_parse(out, location);
     http_buffer_init(&text, REDIRECT_MAX);
-    r = write_relative(&text, base, location);
+    r = has_scheme(location) ? http_buffer_add(&text, location.p, location.n)
+                             : write_relative(&text, base, location);
     if (r == 0)
         r = http_url_parse(out, dive_span(text.p, text.n));
+    if (r == 0)
+        remove_dots(out);
     http_buffer_clear(&text);
     return r;
 }
