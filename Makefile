@@ -164,8 +164,8 @@ DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev l
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
-             libcap2-bin util-linux nodejs npm g++ mandoc binutils
-LINT_DEPS := clang-format clang-tidy cppcheck
+             bash zsh libcap2-bin util-linux nodejs npm g++ mandoc binutils
+LINT_DEPS := clang-format clang-tidy cppcheck mandoc
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -qq
@@ -188,6 +188,7 @@ lint:
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
+	mandoc -Tlint -Wwarning docs/divectl.1
 
 ## clean: remove everything that was built
 clean:

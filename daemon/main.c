@@ -107,7 +107,7 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
         snprintf(why, why_size, "no event loop: %s", strerror(errno));
         return DIVE_E_NOMEM;
     }
-    r = resolver_new(&resolver, &loop, &runtime->resolver_config, why, why_size);
+    r = resolver_new(&resolver, &loop, &runtime->resolver.resolver, why, why_size);
     resolver_free(&resolver);
     loop_destroy(&loop);
     return r;

@@ -27,16 +27,21 @@ void command_error(const char *format, ...)
 
 static void print_usage(const struct command *command, FILE *to)
 {
-    fprintf(to, "usage: divectl %s %s%s[--json] [-c FILE] [--socket PATH]\n%s\n", command->name,
-            command->arguments, command->arguments[0] != '\0' ? " " : "", command->summary);
+    fprintf(to, "usage: divectl %s %s%s[OPTION...]\n%s\n", command->name, command->arguments,
+            command->arguments[0] != '\0' ? " " : "", command->summary);
 }
 
-/* For --help: what the subcommand alone takes. */
-static void print_own_options(const struct command_option *own)
+static void print_options(const struct command_option *own, FILE *to)
 {
-    for (int i = 0; own != NULL && own[i].name != NULL; i++)
-        printf("  %s%s%s\n", own[i].name[1] == '\0' ? "-" : "--", own[i].name,
-               own[i].takes_value ? " VALUE" : "");
+    for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
+        const char *argument = own[i].placeholder != NULL ? own[i].placeholder : "VALUE";
+        bool is_letter = own[i].name[1] == '\0';
+
+        fprintf(to, "%s%s%s%s%s\n", is_letter ? "  -" : "      --", own[i].name,
+                own[i].takes_value ? " " : "", own[i].takes_value ? argument : "",
+                own[i].list != NULL ? " (may be repeated)" : "");
+    }
+    fputs("  -c, --config FILE\n      --socket PATH\n      --json\n  -h, --help\n", to);
 }
 
 int command_usage(const struct command *command)
@@ -133,7 +138,7 @@ int command_parse(const struct command *command, int argc, char **argv,
                 return COMMAND_USAGE;
         } else if (option == 'h') {
             print_usage(command, stdout);
-            print_own_options(own);
+            print_options(own, stdout);
             return -1;
         } else {
             return command_usage(command);
@@ -197,6 +202,23 @@ int command_config(const struct command_options *options, struct config **out)
     config_problems_free(&problems);
     free(path);
     return r == 0 ? COMMAND_OK : EX_CONFIG;
+}
+
+/* No file is a file that says nothing. */
+int command_config_or_defaults(const struct command_options *options, struct config **out)
+{
+    static const char defaults[] = "version: 1\n";
+    struct config_problems problems = {0};
+    int r = command_config(options, out);
+
+    if (r != COMMAND_OK || *out != NULL)
+        return r;
+    r = config_parse("the defaults", NULL, defaults, sizeof(defaults) - 1, out, &problems);
+    config_problems_free(&problems);
+    if (r == 0)
+        return COMMAND_OK;
+    command_error("%s", dive_strerror(r));
+    return EX_OSERR;
 }
 
 int command_print_json(const json_t *object)

@@ -59,10 +59,12 @@ struct command_option {
     bool takes_value;
     const char **value;
     struct command_list *list;
+    const char *placeholder; /* what --help calls the argument; NULL: VALUE */
 };
 
 /* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
- * NULL, else ends with a NULL name. `at_least` and `at_most` arguments. */
+ * NULL, else ends with a NULL name: --help lists it, one option a line, and shell completion reads
+ * that. `at_least` and `at_most` arguments. */
 int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options) DIVE_MUST_USE;
@@ -78,6 +80,10 @@ char *command_config_path(const struct command_options *options);
 /* Loads it. *out is NULL and 0 returned when there is none and none was named. Otherwise an exit
  * code that was told. */
 int command_config(const struct command_options *options, struct config **out) DIVE_MUST_USE;
+/* The same, with the defaults where there is no file and none was named: *out is never NULL with
+ * COMMAND_OK. */
+int command_config_or_defaults(const struct command_options *options,
+                               struct config **out) DIVE_MUST_USE;
 
 /* The daemon's answer to {"command": name, "id": id} (`id` may be NULL). COMMAND_OK: *answer is the
  * caller's, its "ok" may be false. Else an exit code, and it was told why. */
@@ -105,6 +111,9 @@ int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
 int command_keygen(const struct command *command, int argc, char **argv);
 int command_sign(const struct command *command, int argc, char **argv);
+int command_records(const struct command *command, int argc, char **argv);
+int command_rotate(const struct command *command, int argc, char **argv);
+int command_explain(const struct command *command, int argc, char **argv);
 int command_verify(const struct command *command, int argc, char **argv);
 int command_fetch(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);

@@ -375,7 +375,7 @@ static int download_set_up(struct download *d, char *why, size_t why_size)
         if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
             return EX_OSERR;
     }
-    if (resolver_new(&d->resolver, &d->loop, &d->runtime->resolver_config, why, why_size) != 0)
+    if (resolver_new(&d->resolver, &d->loop, &d->runtime->resolver.resolver, why, why_size) != 0)
         return EX_CONFIG;
     return origin_pool_new(&d->origins, &d->loop) == 0 ? 0 : EX_OSERR;
 }
