@@ -60,7 +60,7 @@ static const unsigned exchange_moves[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_FOLLOW] = TO(SHARE) | TO(REUSE) | TO(LOOKUP) | TO(CONNECT) | TO(REFUSE) | TO(END),
     [EXCHANGE_SHARE] = TO(AFTER) | TO(REFUSE) | TO(END),
     [EXCHANGE_CONNECT] = TO(SEND) | TO(REUSE) | TO(REFUSE) | TO(END),
-    [EXCHANGE_SEND] = TO(HEAD) | TO(CONNECT) | TO(REFUSE) | TO(END),
+    [EXCHANGE_SEND] = TO(HEAD) | TO(CONNECT) | TO(REUSE) | TO(REFUSE) | TO(END),
     [EXCHANGE_HEAD] =
         TO(JUDGE) | TO(CONNECT) | TO(REUSE) | TO(TEE) | TO(HOLD) | TO(REFUSE) | TO(END),
     [EXCHANGE_JUDGE] = TO(STREAM) | TO(TEE) | TO(HOLD) | TO(UPGRADE) | TO(REFUSE) | TO(END),
@@ -311,6 +311,8 @@ static void exchange_on_timeout(void *arg)
     else if (x->state == EXCHANGE_POLICY || x->state == EXCHANGE_VERDICT ||
              x->state == EXCHANGE_JUDGE)
         next = exchange_refuse(x, 504, "dns_timeout", "DNS did not answer in time");
+    else if (validated_unreachable(x) == EXCHANGE_REUSE)
+        next = EXCHANGE_REUSE;
     else
         next = exchange_refuse(x, 504, "http_response_timeout",
                                "the origin's response did not begin in time");

@@ -100,8 +100,10 @@ int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
         .directory = config->hold.directory,
     };
     runtime->keep_limits = runtime->hold_limits;
-    if (config->cache.directory != NULL && config->cache.max_size > 0)
+    if (config->cache.directory != NULL && config->cache.max_size > 0) {
         runtime->keep_limits.directory = config->cache.directory;
+        runtime->keep_limits.linkable = true;
+    }
     runtime->object_max = (uint64_t)config->cache.max_object;
     snprintf(runtime->user_agent, sizeof(runtime->user_agent), "%s",
              config->dive.user_agent != NULL ? config->dive.user_agent : "dived/" DIVED_VERSION);
