@@ -148,7 +148,7 @@ cache-tests: all $(CONFORMANCE)/installed
 	    $(CONFORMANCE)/node_modules/http-cache-tests $(if $(ONLY),--test $(ONLY))
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
-DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
+DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
         node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux \
