@@ -311,7 +311,7 @@ static void exchange_on_timeout(void *arg)
     else if (x->state == EXCHANGE_POLICY || x->state == EXCHANGE_VERDICT ||
              x->state == EXCHANGE_JUDGE)
         next = exchange_refuse(x, 504, "dns_timeout", "DNS did not answer in time");
-    else if (validated_unreachable(x) == EXCHANGE_REUSE)
+    else if (x->decision.if_error && validated_unreachable(x) == EXCHANGE_REUSE)
         next = EXCHANGE_REUSE;
     else
         next = exchange_refuse(x, 504, "http_response_timeout",

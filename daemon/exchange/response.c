@@ -36,7 +36,8 @@ static int response_connection_lost(struct exchange *x, bool in_order)
         return EXCHANGE_CONNECT;
     }
     exchange_drop_origin(x, false);
-    if (validated_unreachable(x) == EXCHANGE_REUSE)
+    /* It was reached, so we aren't disconnected: this is an error (RFC 5861 section 4). */
+    if (x->decision.if_error && validated_unreachable(x) == EXCHANGE_REUSE)
         return EXCHANGE_REUSE;
     return exchange_refuse(x, 502, in_order ? "http_response_incomplete" : "connection_terminated",
                            "the origin closed the connection before its response began");
