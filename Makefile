@@ -182,13 +182,13 @@ include lib/install.mk
 fmt:
 	@clang-format -i $(SOURCES)
 
-## lint: clang-format in dry run, a clang build with the same warnings, cppcheck
+## lint: clang-format in dry run, a clang build with the same warnings, cppcheck, mandoc
 lint:
 	@clang-format --dry-run --Werror $(SOURCES)
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
-	mandoc -Tlint -Wwarning docs/divectl.1
+	mandoc -Tlint -Wwarning $(MAN_PAGES)
 
 ## clean: remove everything that was built
 clean:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * dive: all public headers of libdive, installed as <dive/dive.h>. A program that verifies needs
- * verifier.h alone; docs/library.md begins there.
+ * verifier.h alone, one that signs signer.h; docs/library.md begins there.
  */
 #ifndef DIVE_DIVE_H
 #define DIVE_DIVE_H
@@ -18,6 +18,7 @@
 #include "sf.h"
 #include "signature_base.h"
 #include "signature_input.h"
+#include "signer.h"
 #include "verifier.h"
 
 #endif

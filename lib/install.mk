@@ -6,7 +6,7 @@
 # compiled with hidden visibility, and the archive's names are made local.
 
 PUBLIC_HEADERS := content_digest crypto dive dive_sig domain error key_record message policy_record \
-                  record_cache sf signature_base signature_input verifier
+                  record_cache sf signature_base signature_input signer verifier
 
 prefix      ?= /usr/local
 bindir      ?= $(prefix)/bin

@@ -24,6 +24,7 @@ static struct dive_sf *given; /* parsed beforehand */
 static struct dive_record_cache *cache;
 static char entry_00[400], key_text[400], signature_text[400];
 static uint8_t public_key[57], signature[114];
+static struct dive_proof proof; /* its digests alone stay valid */
 static struct dive_field head[] = {{{"Content-Digest", 14}, {NULL, 0}},
                                    {{"Priority", 8}, {"u=1, i", 6}},
                                    {{"Signature-Input", 15}, {NULL, 0}},
@@ -143,6 +144,48 @@ static int digests(void)
     if (r == 0)
         r = dive_content_digest_check(&listed, set);
     dive_digests_free(&set);
+    if (r)
+        return r;
+    r = dive_digests_new(&set, DIVE_HASH_BIT(DIVE_HASH_SHA256));
+    if (r)
+        return r;
+    must(dive_digests_restore(set, proof.digests, proof.n_digests) == 0);
+    must(dive_digests_get(set, DIVE_HASH_SHA256));
+    dive_digests_free(&set);
+    return 0;
+}
+
+static int sign_with(void *arg, const void *message, size_t n, uint8_t *out)
+{
+    memset(out, 7, dive_algorithm_signature_bytes(DIVE_ALGORITHM_ED25519));
+    return 0;
+}
+
+static int signer(void)
+{
+    struct dive_span component = S("\"@status\"");
+    struct dive_sign_options options = {.components = &component, .n_components = 1};
+    struct dive_signing_key two[] = {
+        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "a", .sign = sign_with},
+        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "b", .sign = sign_with}};
+    struct dive_digests *set = NULL;
+    struct dive_signed made;
+    char *made_00 = (char *)1;
+    int r = dive_digests_new(&set, DIVE_HASH_BIT(DIVE_HASH_SHA256));
+
+    if (r)
+        return r;
+    must(dive_digests_restore(set, proof.digests, proof.n_digests) == 0);
+    r = dive_sign(&made, two, 2, set, &options);
+    must(r == 0 ? made.content_digest && made.signature_input && made.signature
+                : !made.content_digest && !made.signature_input && !made.signature);
+    dive_signed_free(&made);
+    if (r == 0) {
+        r = dive_sign_00(&made_00, two, 2, set, DIVE_HASH_SHA256);
+        must(r == 0 ? made_00 != NULL : made_00 == NULL);
+        free(made_00);
+    }
+    dive_digests_free(&set);
     return r;
 }
 
@@ -194,7 +237,8 @@ static int dive_sig(void)
     return r;
 }
 
-/* One verification; goes on after a failure with what it can, as a careless caller would. */
+/* One verification; goes on after a failure with what it can, as a careless caller would. `body`
+ * NULL: by the digests of the proof. */
 static int verification(struct lab *world, const char *body, enum dive_verdict expected)
 {
     struct dive_answer answer;
@@ -215,6 +259,9 @@ static int verification(struct lab *world, const char *body, enum dive_verdict e
         }
         if (step == 0) {
             s = dive_verifier_response(world->v, &world->request, &world->response, world->now);
+            r = r ? r : s;
+        } else if (step == 1 && body == NULL) {
+            s = dive_verifier_end_known(world->v, proof.digests, proof.n_digests, world->now);
             r = r ? r : s;
         } else if (step == 1) {
             dive_verifier_body(world->v, body, strlen(body));
@@ -245,6 +292,11 @@ static int verification(struct lab *world, const char *body, enum dive_verdict e
 static int accepted(void)
 {
     return verification(lab, lab->body, DIVE_ACCEPT);
+}
+
+static int known(void)
+{
+    return verification(lab, NULL, DIVE_ACCEPT);
 }
 
 static int tampered(void)
@@ -300,6 +352,7 @@ static int plain(void)
 static int getters(void)
 {
     struct dive_verifier *v = lab->v;
+    struct dive_proof out;
     const char *domain;
 
     must(dive_verifier_verdict(v) == DIVE_ACCEPT && dive_verifier_reason(v) == DIVE_REASON_NONE);
@@ -308,6 +361,7 @@ static int getters(void)
     must(dive_verifier_policy_domain(v) && !dive_verifier_policy_fault(v, &domain));
     must(dive_verifier_policy_has_scopes(v) && dive_verifier_key_id(v));
     must(dive_verifier_policy_security(v) == DIVE_DNS_SECURE);
+    must(dive_verifier_proof(v, &out) && out.n_digests > 0);
     return 0;
 }
 
@@ -322,17 +376,19 @@ static const struct row {
     {policy, true, "policy", "dive_policy_parse dive_policy_select"},
     {key_record, true, "key_record", "dive_key_parse dive_key_select"},
     {record_cache, true, "record_cache", "dive_record_cache_new dive_record_cache_free dive_record_cache_put dive_record_cache_get dive_record_new dive_record_free"},
-    {digests, true, "digests", "dive_content_digest_parse dive_content_digest_check dive_digests_new dive_digests_free dive_digests_update dive_digests_finish dive_digests_get"},
+    {digests, true, "digests", "dive_content_digest_parse dive_content_digest_check dive_digests_new dive_digests_free dive_digests_update dive_digests_finish dive_digests_get dive_digests_restore"},
+    {signer, true, "signer", "dive_sign dive_sign_00 dive_signed_free"},
     {crypto, true, "crypto", "dive_public_key_check dive_signature_check"},
     {signatures, true, "signatures", "dive_signatures_parse dive_signatures_free dive_signature_base"},
     {fields, true, "fields", "dive_fields_join"},
     {dive_sig, false, "dive_sig", "dive_sig_parse"},
     {accepted, true, "accepted", "dive_verifier_new dive_verifier_free dive_verifier_start dive_verifier_next_want dive_verifier_answer dive_verifier_response dive_verifier_body dive_verifier_end dive_verifier_trace"},
+    {known, true, "known", "dive_verifier_end_known"},
     {tampered, true, "tampered", "dive_verifier_report"},
     {not_covered, true, "not_covered", ""},
     {words, false, "words", "dive_strerror dive_reason_word dive_reason_text dive_verdict_word dive_security_word dive_entry_fault_text dive_version_from_token dive_version_token dive_version_policy_cap dive_algorithm_from_name dive_algorithm_name dive_algorithm_key_bytes dive_algorithm_signature_bytes dive_hash_from_record_name dive_hash_record_name dive_hash_from_field_name dive_hash_field_name dive_hash_bytes"},
     {plain, false, "plain", "dive_domain_normalize dive_domain_labels dive_domain_covers dive_domain_parent dive_key_id_valid dive_span_caseeq dive_sig_input dive_sf_get dive_sf_param dive_record_cache_peek dive_record_cache_entries dive_record_cache_evict dive_record_cache_invalidate_keys"},
-    {getters, false, "getters", "dive_verifier_verdict dive_verifier_reason dive_verifier_coverage dive_verifier_needs_body dive_verifier_policy_state dive_verifier_policy dive_verifier_policy_domain dive_verifier_policy_fault dive_verifier_policy_has_scopes dive_verifier_key_id dive_verifier_policy_security"},
+    {getters, false, "getters", "dive_verifier_verdict dive_verifier_reason dive_verifier_coverage dive_verifier_needs_body dive_verifier_policy_state dive_verifier_policy dive_verifier_policy_domain dive_verifier_policy_fault dive_verifier_policy_has_scopes dive_verifier_key_id dive_verifier_policy_security dive_verifier_proof"},
 };
 /* clang-format on */
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -347,6 +403,9 @@ static void prepare(void)
     lab = lab_signed(&key);
     lab->options.cache = NULL;
     refused = lab_new();
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert(dive_verifier_proof(lab->v, &proof));
+    dive_verifier_free(&lab->v);
     cr_assert_eq(EVP_PKEY_get_raw_public_key(key.pkey, public_key, &n), 1);
     lab_sign(&key, "message", 7, base64);
     EVP_DecodeBlock(signature, (unsigned char *)base64, 88);
