@@ -15,6 +15,8 @@ libdir      ?= $(prefix)/lib
 includedir  ?= $(prefix)/include
 mandir      ?= $(prefix)/share/man
 docdir      ?= $(prefix)/share/doc/dived
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir  ?= $(prefix)/share/zsh/site-functions
 pkgconfigdir ?= $(libdir)/pkgconfig
 unitdir     ?= $(prefix)/lib/systemd/system
 # Where dived looks by default, whatever the prefix.
@@ -60,11 +62,12 @@ page_links = $(if $(filter %.3,$(1)),$(filter-out $(basename $(notdir $(1))),$(s
 
 in = $(DESTDIR)$(1)
 
-## install: programs, libdive, manual pages, unit (DESTDIR, prefix, libdir, sysconfdir, unitdir, ...)
+## install: programs, libdive, manual pages, completions, unit (DESTDIR, prefix, libdir, sysconfdir, unitdir, ...)
 install: all libdive
 	$(INSTALL) -d $(call in,$(bindir)) $(call in,$(sbindir)) $(call in,$(libdir)) \
 	    $(call in,$(includedir))/dive $(call in,$(pkgconfigdir)) $(call in,$(unitdir)) \
-	    $(call in,$(sysconfdir))/dived $(call in,$(docdir))
+	    $(call in,$(sysconfdir))/dived $(call in,$(docdir)) \
+	    $(call in,$(bashcompdir)) $(call in,$(zshcompdir))
 	$(INSTALL) -m 755 $(BUILD)/dived $(call in,$(sbindir))/dived
 	$(INSTALL) -m 755 $(BUILD)/divectl $(call in,$(bindir))/divectl
 	$(INSTALL) -m 644 $(SHARED) $(call in,$(libdir))/$(REALNAME)
@@ -80,6 +83,8 @@ install: all libdive
 	    && echo 'kept: $(call in,$(sysconfdir))/dived/dived.yaml' \
 	    || $(INSTALL) -m 644 conf/dived.yaml $(call in,$(sysconfdir))/dived/dived.yaml
 	$(INSTALL) -m 644 conf/dived.yaml conf/developer.yaml docs/*.md docs/example.c $(call in,$(docdir))
+	$(INSTALL) -m 644 conf/completions/divectl $(call in,$(bashcompdir))/divectl
+	$(INSTALL) -m 644 conf/completions/_divectl $(call in,$(zshcompdir))/_divectl
 	$(foreach page,$(MAN_PAGES),$(call install_page,$(page),$(call in,$(mandir))/man$(subst .,,$(suffix $(page)))))
 
 define install_page
@@ -95,6 +100,7 @@ uninstall:
 	rm -f $(call in,$(bindir))/divectl $(call in,$(sbindir))/dived \
 	    $(addprefix $(call in,$(libdir))/,$(REALNAME) $(SONAME) libdive.so libdive.a) \
 	    $(call in,$(pkgconfigdir))/libdive.pc $(call in,$(unitdir))/dived.service \
+	    $(call in,$(bashcompdir))/divectl $(call in,$(zshcompdir))/_divectl \
 	    $(foreach page,$(MAN_PAGES),$(call in,$(mandir))/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) \
 	        $(patsubst %,$(call in,$(mandir))/man3/%.3,$(call page_links,$(page)))) \
 	    $(PUBLIC_HEADERS:%=$(call in,$(includedir))/dive/%.h) \

@@ -241,7 +241,9 @@ def test_install_stays_in_destdir_and_uninstall_leaves_the_configuration(tmp_pat
     assert {"usr/sbin/dived", "usr/bin/divectl", "etc/dived/dived.yaml", "usr/lib/there/libdive.so.0",
             "usr/lib/there/libdive.a", "usr/lib/there/pkgconfig/libdive.pc", "usr/man/man8/dived.8",
             "usr/include/dive/dive.h", "usr/man/man3/dive_verifier_new.3", "usr/man/man1/divectl.1",
-            "usr/lib/systemd/system/dived.service", "usr/man/man5/dived.yaml.5"} <= installed
+            "usr/lib/systemd/system/dived.service", "usr/man/man5/dived.yaml.5",
+            "usr/man/man3/dive_sign_00.3", "usr/share/bash-completion/completions/divectl",
+            "usr/share/zsh/site-functions/_divectl"} <= installed
     unit = read(tmp_path, "usr/lib/systemd/system/dived.service")
     assert "/usr/sbin/dived -c /etc/dived/dived.yaml" in unit and "/usr/local" not in unit
     pc = read(tmp_path, "usr/lib/there/pkgconfig/libdive.pc")
