@@ -144,7 +144,7 @@ run: all
 
 ## bench: CPU and memory beside nginx and squid, in one run
 bench: all
-	DIVED=$(CURDIR)/$(BUILD)/dived $(PYTHON) tests/bench/bench.py
+	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py
 
 # The suite is installed beside what is built, from the lock file.
 CONFORMANCE := $(BUILD)/conformance

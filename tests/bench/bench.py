@@ -225,14 +225,13 @@ class Bench:
             self.row(f"{IDLE} idle connections: {name}", statistics.median(each[name]) / 1024,
                      "KiB RssAnon each", nginx / 1024, IDLE_MAX / 1024 if name == "dived" else None)
 
-
     def sign(self):
         for result in sign_bench.measure(100 if self.options.quick else 1000, 1 << 20):
             if result["jobs"] != result["cores"]:
                 continue
             busy, cores = max(result["busy_cores"], result["wanted_cores"] or 0), result["cores"]
             self.rows.append((f"divectl sign, {result['files']} files, {result['hash']}", busy, "cores", None,
-                              busy >= 0.9 * cores, f"of {cores}, {result['busy_cores']} of them got; "
+                              busy >= 0.9 * cores, f"of {cores}; {result['busy_cores']} given, "
                               f"{result['wall_s']} s"))
 
 

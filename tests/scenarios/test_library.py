@@ -61,7 +61,7 @@ def exported(prefix):
 
 def declared(prefix):
     text = run(*CC, "-std=c11", "-E", "-P", f"-I{prefix}/include", f"{prefix}/include/dive/dive.h")
-    text = text[text.index("enum dive_error"):]
+    text = re.sub(r"\btypedef\b[^;{}]*;", "", text[text.index("enum dive_error"):])
     return sorted(set(re.findall(r"\b(dive_\w+)\([^;{}]*\)(?:\s*__attribute__\s*\(\([^;{}]*\)\))?;",
                                  re.sub(r"\{[^{}]*\}", "{}", text))))
 
