@@ -13,8 +13,7 @@
 #include <sys/types.h>
 
 #include "http/head.h"
-#include "lib/crypto.h"
-#include "lib/policy_record.h"
+#include "lib/content_digest.h"
 
 /* The first bytes of the SHA-256 of the cache key: method, scheme, authority and target as sent. */
 struct store_key {
@@ -22,11 +21,6 @@ struct store_key {
 };
 
 #define OBJECT_DIGESTS_MAX 6 /* one a hash algorithm */
-
-struct object_digest {
-    enum dive_hash hash;
-    uint8_t bytes[64];
-};
 
 /* What DIVE said when it was verified; `domain` NULL: nothing covered it then. For people, for
  * purges and for content addressing; a reuse is judged by the verifier itself, by today's records.
@@ -36,8 +30,8 @@ struct object_verdict {
     char *key_id; /* as in keyid, with "@fqdn" if it had one */
     uint8_t *key; /* the public key's bytes */
     size_t key_n;
-    unsigned draft;                                   /* enum dive_version */
-    struct object_digest digests[OBJECT_DIGESTS_MAX]; /* of the content: they matched */
+    unsigned draft;                                       /* enum dive_version */
+    struct dive_known_digest digests[OBJECT_DIGESTS_MAX]; /* of the content: they matched */
     size_t n_digests;
 };
 
@@ -55,6 +49,9 @@ struct object_meta {
 
 /* Frees what it owns and zeroes it. Fine on a zeroed one. */
 void object_meta_clear(struct object_meta *meta);
+
+/* A copy that shares nothing. 0, or DIVE_E_NOMEM and *out is zeroed. */
+int object_meta_copy(struct object_meta *out, const struct object_meta *meta) DIVE_MUST_USE;
 
 /* A response to be stored. Content is in `memory` (malloc'd) or in `fd` (from store_temporary(),
  * bytes 0 to meta.size), the other is NULL or -1. Content of size 0: neither. */

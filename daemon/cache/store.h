@@ -78,6 +78,8 @@ size_t store_purge(struct store *store, const struct store_key *key);
 size_t store_purge_host(struct store *store, const char *host);
 size_t store_purge_key_id(struct store *store, const char *key_id);
 
+/* Can content be handed over in files just now? */
+bool store_takes_files(struct store *store);
 /* A descriptor of a new file without a name, on the disk of the store, for content on its way in;
  * -1 with errno when there is none. store_put() links it. */
 int store_temporary(struct store *store);

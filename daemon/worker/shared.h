@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "cache/flight.h"
+#include "cache/remember.h"
+#include "cache/store.h"
 #include "config/config.h"
 #include "hold/hold.h"
 #include "lib/record_cache.h"
@@ -21,6 +24,9 @@ struct shared {
     struct dive_record_cache *records;
     pthread_mutex_t records_lock;
     struct hold_account hold;
+    struct store *store; /* NULL: nothing is stored */
+    struct flights *flights;
+    struct remember *remember;
     struct trace_ring *traces;
     struct report_limiter *report_limiter;
     _Atomic uint64_t next_exchange;
