@@ -153,6 +153,9 @@ def test_foreign_files_are_removed_and_told(dived, origin):
     time.sleep(1.1)  # what was there before the start is told from what comes after by the second
     again(cache)
     wait_stored(cache, 0)
+    deadline = time.monotonic() + 10  # told when a folder has been looked through
+    while stats(cache)["dropped_corrupt"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert stats(cache)["dropped_corrupt"] >= 2
 
 
