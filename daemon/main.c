@@ -20,12 +20,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
 #include "client/listener.h"
 #include "config/config.h"
 #include "core/log.h"
+#include "worker/state.h"
 #include "worker/worker.h"
 
 #define DEFAULT_CONFIG "/etc/dived/dived.yaml"
@@ -38,6 +40,8 @@ struct daemon {
     struct worker *workers[WORKERS_MAX];
     unsigned worker_count;
     struct admin *admin;
+    char *state_directory;       /* NULL: nothing outlives the process */
+    bool state_failed;           /* told once */
     pthread_mutex_t reload_lock; /* SIGHUP and the control socket may both ask for one */
 };
 
@@ -318,6 +322,36 @@ static void on_admin_status(void *arg, struct admin_status *out)
     pthread_mutex_unlock(&daemon->reload_lock);
 }
 
+/* ---- what outlives the process ---- */
+
+static void load_state(struct daemon *daemon)
+{
+    const char *directory = daemon->runtime->config->state.directory;
+    char why[512] = "";
+    int r;
+
+    if (directory == NULL)
+        return;
+    daemon->state_directory = strdup(directory);
+    r = state_load(&daemon->shared, directory, time(NULL), why, sizeof(why));
+    if (r != 0 && r != DIVE_E_NOT_FOUND)
+        log_warning("state", "%s/" STATE_FILE " is ignored: %s", directory, why);
+}
+
+static void save_state(struct daemon *daemon)
+{
+    char why[512] = "";
+
+    if (daemon->state_directory == NULL)
+        return;
+    if (state_save(&daemon->shared, daemon->state_directory, time(NULL), why, sizeof(why)) == 0) {
+        daemon->state_failed = false;
+    } else if (!daemon->state_failed) {
+        daemon->state_failed = true;
+        log_warning("state", "the state is not saved: %s", why);
+    }
+}
+
 /* ---- life ---- */
 
 static int daemon_start(struct daemon *daemon)
@@ -334,6 +368,7 @@ static int daemon_start(struct daemon *daemon)
         log_error("main", "out of memory");
         return EX_OSERR;
     }
+    load_state(daemon);
     daemon->worker_count = count_workers(config);
     if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
                     sizeof(why)) != 0) {
@@ -363,14 +398,20 @@ static void daemon_stop(struct daemon *daemon)
             worker_drain(daemon->workers[i]);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(&daemon->workers[i]);
+    save_state(daemon);
+    free(daemon->state_directory);
     runtime_unref(&daemon->runtime);
     shared_destroy(&daemon->shared);
 }
 
 static void daemon_run(struct daemon *daemon, const sigset_t *signals)
 {
+    time_t saved = time(NULL);
+
     for (;;) {
-        int number = sigwaitinfo(signals, NULL);
+        const struct timespec wait = {.tv_sec = STATE_SAVE_SECONDS};
+        int number = sigtimedwait(signals, NULL, &wait);
+        time_t now = time(NULL);
         struct findings findings = {.to_log = true};
 
         if (number == SIGHUP) {
@@ -381,6 +422,10 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
                 log_error("log", "reopening failed: %s", strerror(errno));
         } else if (number == SIGTERM || number == SIGINT) {
             return;
+        }
+        if (now < saved || now - saved >= STATE_SAVE_SECONDS) {
+            save_state(daemon);
+            saved = now;
         }
     }
 }
@@ -415,6 +460,10 @@ static int serve(const char *file)
                  daemon.worker_count, daemon.runtime->config->listeners.n, file);
         daemon_run(&daemon, &signals);
         log_info("main", "draining");
+    } else {
+        /* What runs beside us, and is why we can't, may have saved more since. */
+        free(daemon.state_directory);
+        daemon.state_directory = NULL;
     }
     /* A second one while draining ends the process at once. */
     sigdelset(&signals, SIGHUP);

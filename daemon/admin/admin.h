@@ -13,6 +13,9 @@
  *                                         record_cache_entries log_lines_lost config ca_fingerprint
  *      {"command":"trace","id":"..."}     trace: the object of dive_verifier_trace()
  *      {"command":"reload"}               problems: a list of lines; ok false: nothing has changed
+ *      {"command":"policies"}             policies: domain, seen, report_only of each remembered
+ * one
+ *      {"command":"policies","id":"..."}  forgets that domain
  *
  * Who may open the socket (mode 0600, the daemon's user) may do all of it.
  */

@@ -87,6 +87,34 @@ static json_t *control_reload(struct admin *admin, const json_t *request)
     return answer;
 }
 
+static int control_add_policy(void *arg, const char *name, const char *group, int64_t value,
+                              int64_t seen)
+{
+    json_t *list = arg;
+
+    return json_array_append_new(list, json_pack("{s:s, s:I, s:b}", "domain", name, "seen",
+                                                 (json_int_t)seen, "report_only",
+                                                 value == DIVE_REMEMBERED_REPORT_ONLY));
+}
+
+/* Without "id" all of them, with one: that domain is forgotten. */
+static json_t *control_policies(struct admin *admin, const json_t *request)
+{
+    const char *domain = json_string_value(json_object_get(request, "id"));
+    json_t *list;
+
+    if (domain != NULL && !dive_memory_forget(admin->shared->policies, domain))
+        return control_failed("no policy of that domain is remembered");
+    if (domain != NULL)
+        return json_pack("{s:b}", "ok", 1);
+    list = json_array();
+    if (list == NULL || dive_memory_each(admin->shared->policies, control_add_policy, list) != 0) {
+        json_decref(list);
+        return control_failed("out of memory");
+    }
+    return json_pack("{s:b, s:o}", "ok", 1, "policies", list);
+}
+
 static const struct {
     const char *name;
     json_t *(*answer)(struct admin *admin, const json_t *request);
@@ -94,6 +122,7 @@ static const struct {
     {"status", control_status},
     {"trace", control_trace},
     {"reload", control_reload},
+    {"policies", control_policies},
 };
 
 static json_t *control_answer(struct admin *admin, const char *line, size_t n)

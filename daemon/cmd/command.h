@@ -84,6 +84,7 @@ void command_print_text(const char *text);
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
+int command_policies(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

@@ -161,7 +161,8 @@ struct config {
         enum config_error_bodies error_bodies;
         enum config_browsers browsers; /* never UNSET */
         enum config_reports reports;
-        const char *user_agent; /* in reports; NULL: the daemon's own */
+        int64_t remember_policies_ms; /* 0: off */
+        const char *user_agent;       /* in reports; NULL: the daemon's own */
         struct {
             struct config_scope *v;
             size_t n;
@@ -181,6 +182,9 @@ struct config {
         int64_t max_size;
         int64_t memory;
     } cache; /* read, not used by this version */
+    struct {
+        const char *directory; /* NULL: nothing outlives the process */
+    } state;
     struct {
         struct config_networks clients;
         struct {
