@@ -134,11 +134,25 @@ run: all
 bench: all
 	DIVED=$(CURDIR)/$(BUILD)/dived $(PYTHON) tests/bench/bench.py
 
+# The suite is installed beside what is built, from the lock file.
+CONFORMANCE := $(BUILD)/conformance
+$(CONFORMANCE)/installed: tests/conformance/package.json tests/conformance/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+## cache-tests: the public HTTP caching conformance suite through dived, squid and nginx (ONLY=test-id)
+cache-tests: all $(CONFORMANCE)/installed
+	DIVED=$(CURDIR)/$(BUILD)/dived $(PYTHON) tests/conformance/cache.py \
+	    $(CONFORMANCE)/node_modules/http-cache-tests $(if $(ONLY),--test $(ONLY))
+
 ## deps: install what is needed (Debian 12, as root or with sudo)
-DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev \
+DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
         node-llhttp ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux
+             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux \
+             nodejs npm
 LINT_DEPS := clang-format clang-tidy cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
@@ -172,7 +186,7 @@ help:
 	@sed -n 's/^## /  /p' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: all unit scenarios check demo run bench deps fmt lint clean help FORCE
+.PHONY: all unit scenarios check demo run bench cache-tests deps fmt lint clean help FORCE
 
 -include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(BUILD)/daemon/main.d \
          $(patsubst %.o,%.d,$(call obj,$(UNIT_LIB_SRC) $(UNIT_DAEMON_SRC)))

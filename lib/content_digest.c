@@ -20,6 +20,7 @@ enum digests_state { DIGESTS_SPOILT = 0, DIGESTS_OPEN, DIGESTS_FINISHED };
 
 struct dive_digests {
     enum digests_state state;
+    bool updated;
     unsigned hashes;
     EVP_MD_CTX *context[DIVE_HASH_COUNT]; /* NULL for what isn't in the set */
     uint8_t value[DIVE_HASH_COUNT][DIVE_HASH_MAX_BYTES];
@@ -160,6 +161,7 @@ int dive_digests_update(struct dive_digests *digests, const void *data, size_t n
     }
     if (n == 0)
         return 0;
+    digests->updated = true;
     /* Spoilt until every algorithm has had its bytes. */
     digests->state = DIGESTS_SPOILT;
     for (unsigned i = 0; i < DIVE_HASH_COUNT; i++) {
@@ -187,6 +189,25 @@ int dive_digests_finish(struct dive_digests *digests)
             len != hash_table[i].bytes)
             return DIVE_E_INTERNAL;
     }
+    digests->state = DIGESTS_FINISHED;
+    return 0;
+}
+
+int dive_digests_restore(struct dive_digests *digests, const struct dive_known_digest *known,
+                         size_t n)
+{
+    unsigned restored = 0;
+
+    if (digests->state != DIGESTS_OPEN || digests->updated)
+        return DIVE_E_STATE;
+    for (size_t i = 0; i < n; i++) {
+        if (!hash_known(known[i].hash) || !(digests->hashes & DIVE_HASH_BIT(known[i].hash)))
+            continue;
+        memcpy(digests->value[known[i].hash], known[i].bytes, hash_table[known[i].hash].bytes);
+        restored |= DIVE_HASH_BIT(known[i].hash);
+    }
+    if (restored != digests->hashes)
+        return DIVE_E_UNSUPPORTED;
     digests->state = DIGESTS_FINISHED;
     return 0;
 }

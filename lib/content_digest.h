@@ -53,6 +53,18 @@ int dive_digests_finish(struct dive_digests *digests) DIVE_MUST_USE;
  * or for an algorithm that isn't in the set. */
 const uint8_t *dive_digests_get(const struct dive_digests *digests, enum dive_hash hash);
 
+/* A digest that was computed before, over the same bytes. */
+struct dive_known_digest {
+    enum dive_hash hash;
+    uint8_t bytes[DIVE_HASH_MAX_BYTES]; /* dive_hash_bytes() of them count */
+};
+
+/* Instead of update and finish: the set is finished with the values of `known`. DIVE_E_UNSUPPORTED
+ * when one of the set's algorithms isn't among them; then nothing has changed. DIVE_E_STATE after
+ * an update. */
+int dive_digests_restore(struct dive_digests *digests, const struct dive_known_digest *known,
+                         size_t n) DIVE_MUST_USE;
+
 /* A parsed Content-Digest field (RFC 9530 section 2). */
 struct dive_content_digest {
     unsigned hashes;  /* the permitted algorithms that are listed */

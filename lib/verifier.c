@@ -413,6 +413,47 @@ int dive_verifier_end(struct dive_verifier *v, int64_t now)
     return v->error;
 }
 
+int dive_verifier_end_known(struct dive_verifier *v, const struct dive_known_digest *known,
+                            size_t n, int64_t now)
+{
+    struct dive_digests *digests = NULL;
+    int r;
+
+    if (v->life != LIFE_RESPONSE || v->coverage != DIVE_COVERED || v->body_bytes > 0)
+        return DIVE_E_STATE;
+    if (v->verdict == DIVE_UNDECIDED && v->head && v->policy)
+        digests = v->head->digests[v->policy->version];
+    r = digests ? dive_digests_restore(digests, known, n) : 0;
+    if (r)
+        return r;
+    v->life = LIFE_ENDED;
+    settle(v, now);
+    return v->error;
+}
+
+bool dive_verifier_proof(const struct dive_verifier *v, struct dive_proof *out)
+{
+    const struct dive_digests *digests;
+
+    memset(out, 0, sizeof(*out));
+    if (v->verdict != DIVE_ACCEPT)
+        return false;
+    out->version = v->policy->version;
+    out->domain = dive_verifier_policy_domain(v);
+    out->key_id = v->winner->key_id;
+    out->public_key = dive_span(v->winner->key, v->winner->key_len);
+    digests = v->head->digests[v->policy->version];
+    for (unsigned i = 0; i < DIVE_HASH_COUNT; i++) {
+        const uint8_t *value = dive_digests_get(digests, (enum dive_hash)i);
+
+        if (!value)
+            continue;
+        out->digests[out->n_digests].hash = (enum dive_hash)i;
+        memcpy(out->digests[out->n_digests++].bytes, value, dive_hash_bytes((enum dive_hash)i));
+    }
+    return true;
+}
+
 enum dive_verdict dive_verifier_verdict(const struct dive_verifier *v)
 {
     return v->verdict;

@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 
+#include "content_digest.h"
 #include "message.h"
 #include "policy_record.h"
 
@@ -167,10 +168,29 @@ void dive_verifier_body(struct dive_verifier *v, const void *data, size_t n);
 /* The content is complete, as the message's framing says. Never call it for a truncated one. */
 int dive_verifier_end(struct dive_verifier *v, int64_t now) DIVE_MUST_USE;
 
+/* Instead of body and end, for content that was hashed before and is known to be unchanged (a cache
+ * that judges what it has stored again, by the records of now). To be called when the coverage is
+ * COVERED. DIVE_E_UNSUPPORTED when a digest that is needed isn't among `known`: then nothing has
+ * happened, and the content has to be fed after all. */
+int dive_verifier_end_known(struct dive_verifier *v, const struct dive_known_digest *known,
+                            size_t n, int64_t now) DIVE_MUST_USE;
+
 /* UNDECIDED until everything needed is known. Final once it is anything else. REJECT can come
  * before the end of the content; ACCEPT can't. */
 enum dive_verdict dive_verifier_verdict(const struct dive_verifier *v);
 enum dive_reason dive_verifier_reason(const struct dive_verifier *v);
+
+/* After ACCEPT: what it rests on. All borrowed from the verifier. False before, and then *out is
+ * zeroed. */
+struct dive_proof {
+    enum dive_version version;
+    const char *domain; /* of the policy */
+    const char *key_id;
+    struct dive_span public_key;
+    struct dive_known_digest digests[DIVE_HASH_COUNT]; /* of the content */
+    size_t n_digests;
+};
+bool dive_verifier_proof(const struct dive_verifier *v, struct dive_proof *out);
 
 /* For the log: the Key ID that verified, or that was tried last; NULL when none. */
 const char *dive_verifier_key_id(const struct dive_verifier *v);

@@ -320,6 +320,10 @@ enum entry_outcome verifier_check_entry(struct dive_verifier *v, struct checked_
         o = check_signature(v, &keys[i], signature, message);
         if (o == ENTRY_OUTCOME_VERIFIED || o > outcome)
             outcome = o;
+        if (o == ENTRY_OUTCOME_VERIFIED) {
+            memcpy(e->key, keys[i].bytes, keys[i].len);
+            e->key_len = keys[i].len;
+        }
     }
 out:
     free(base);

@@ -104,6 +104,8 @@ struct checked_entry {
     bool from_cache; /* its key is in the record cache: tried in the first phase */
     uint32_t found;  /* index + 1 of the lookup that answered with records; 0: none */
     enum dive_algorithm key_algorithm; /* of the key tried last */
+    uint8_t key[DIVE_PUBLIC_KEY_MAX];  /* the one that verified; key_len 0: none did */
+    size_t key_len;
 };
 
 /* Where the search for a verifying entry stands: see verifier_keys.c. */

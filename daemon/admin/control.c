@@ -14,7 +14,7 @@
 #endif
 
 /* Each returns a new object, or NULL without memory. */
-static json_t *control_failed(const char *error)
+json_t *admin_control_failed(const char *error)
 {
     return json_pack("{s:b, s:s}", "ok", 0, "error", error);
 }
@@ -43,16 +43,16 @@ static json_t *control_trace(struct admin *admin, const json_t *request)
     char *text;
 
     if (id == NULL)
-        return control_failed("trace needs the \"id\" of an exchange, a string");
+        return admin_control_failed("trace needs the \"id\" of an exchange, a string");
     text = trace_ring_get(admin->shared->traces, id);
     if (text == NULL)
-        return control_failed(
+        return admin_control_failed(
             "no trace of that exchange: it is too old, it needed no verification, "
             "or trace.entries is 0");
     trace = json_loads(text, 0, NULL);
     free(text);
     if (trace == NULL)
-        return control_failed("the trace can't be read");
+        return admin_control_failed("the trace can't be read");
     return json_pack("{s:b, s:s, s:o}", "ok", 1, "id", id, "trace", trace);
 }
 
@@ -104,13 +104,13 @@ static json_t *control_policies(struct admin *admin, const json_t *request)
     json_t *list;
 
     if (domain != NULL && !dive_memory_forget(admin->shared->policies, domain))
-        return control_failed("no policy of that domain is remembered");
+        return admin_control_failed("no policy of that domain is remembered");
     if (domain != NULL)
         return json_pack("{s:b}", "ok", 1);
     list = json_array();
     if (list == NULL || dive_memory_each(admin->shared->policies, control_add_policy, list) != 0) {
         json_decref(list);
-        return control_failed("out of memory");
+        return admin_control_failed("out of memory");
     }
     return json_pack("{s:b, s:o}", "ok", 1, "policies", list);
 }
@@ -119,10 +119,10 @@ static const struct {
     const char *name;
     json_t *(*answer)(struct admin *admin, const json_t *request);
 } control_commands[] = {
-    {"status", control_status},
-    {"trace", control_trace},
-    {"reload", control_reload},
-    {"policies", control_policies},
+    {"status", control_status},       {"trace", control_trace},
+    {"reload", control_reload},       {"cache-stats", admin_cache_stats},
+    {"cache-list", admin_cache_list}, {"cache-show", admin_cache_show},
+    {"purge", admin_cache_purge},     {"policies", control_policies},
 };
 
 static json_t *control_answer(struct admin *admin, const char *line, size_t n)
@@ -133,7 +133,7 @@ static json_t *control_answer(struct admin *admin, const char *line, size_t n)
 
     if (command == NULL) {
         json_decref(request);
-        return control_failed("a request is a JSON object with the string \"command\"");
+        return admin_control_failed("a request is a JSON object with the string \"command\"");
     }
     for (size_t i = 0; i < sizeof(control_commands) / sizeof(control_commands[0]); i++) {
         if (strcmp(command, control_commands[i].name) == 0) {
@@ -143,7 +143,7 @@ static json_t *control_answer(struct admin *admin, const char *line, size_t n)
         }
     }
     json_decref(request);
-    return control_failed("unknown command");
+    return admin_control_failed("unknown command");
 }
 
 static int control_dump(const char *bytes, size_t n, void *arg)
@@ -172,7 +172,7 @@ enum admin_step admin_control_step(struct admin *admin, struct buffer *in, struc
     if (end == NULL && n < ADMIN_LINE_MAX)
         return ADMIN_STEP_MORE;
     if (end == NULL)
-        return control_put(out, control_failed("the request is too long"), ADMIN_STEP_LAST);
+        return control_put(out, admin_control_failed("the request is too long"), ADMIN_STEP_LAST);
     n = (size_t)(end - buffer_data(in));
     answer = control_answer(admin, buffer_data(in), n);
     buffer_consume(in, n + 1);

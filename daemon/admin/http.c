@@ -58,12 +58,22 @@ static char *http_metrics(struct admin *admin, size_t *len)
 {
     const struct config *config = admin->config;
     const char *names[METRICS_LISTENERS] = {NULL};
+    struct store_stats stored = {0};
+    struct metrics_gauges gauges;
 
     for (size_t i = 0; i < config->listeners.n && i < METRICS_LISTENERS; i++)
         names[i] = config->listeners.v[i].address.text;
     if (config->listeners.n > METRICS_LISTENERS)
         names[METRICS_LISTENERS - 1] = "other";
-    return metrics_text(names, hold_account_bytes(&admin->shared->hold), len);
+    if (admin->shared->store != NULL)
+        store_stats(admin->shared->store, &stored);
+    gauges = (struct metrics_gauges){
+        .hold_bytes = hold_account_bytes(&admin->shared->hold),
+        .cache_memory_bytes = stored.memory_bytes,
+        .cache_disk_bytes = stored.disk_bytes,
+        .cache_objects = stored.objects,
+    };
+    return metrics_text(names, &gauges, len);
 }
 
 /* Fills in status, type and content for a path; *owned is what is to be freed after the answer. */

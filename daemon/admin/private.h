@@ -6,10 +6,13 @@
  *             `- client ...                            either kind, one request at a time
  *
  *   admin.c    thread, listeners, mailbox      client.c   bytes in, answers out, limits
- *   socket.c   opening the addresses           control.c, http.c   one request to one answer
+ *   socket.c   opening the addresses           control.c, cache.c, http.c   one request to one
+ *                                              answer
  */
 #ifndef DIVED_ADMIN_PRIVATE_H
 #define DIVED_ADMIN_PRIVATE_H
+
+#include <jansson.h>
 
 #include "admin/admin.h"
 #include "core/channel.h"
@@ -81,5 +84,12 @@ enum admin_step {
 enum admin_step admin_control_step(struct admin *admin, struct buffer *in, struct buffer *out);
 enum admin_step admin_http_step(struct admin *admin, struct http_scan *scan, struct buffer *in,
                                 struct buffer *out);
+
+/* Answers to one request each: a new object, or NULL without memory. */
+json_t *admin_control_failed(const char *error);
+json_t *admin_cache_stats(struct admin *admin, const json_t *request);
+json_t *admin_cache_list(struct admin *admin, const json_t *request);
+json_t *admin_cache_show(struct admin *admin, const json_t *request);
+json_t *admin_cache_purge(struct admin *admin, const json_t *request);
 
 #endif

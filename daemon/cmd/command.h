@@ -6,7 +6,7 @@
  *      main.c      the table of subcommands
  *      command.c   options, configuration, printing
  *      control.c   one question to the running daemon
- *      status.c trace.c reload.c ca.c ...   one subcommand each
+ *      status.c trace.c reload.c ca.c cache.c ...   one subcommand each
  *
  * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down); 2
  * wrong usage, or what is to be made exists; else sysexits.h: 69 no daemon answers, 76 it answers
@@ -73,6 +73,10 @@ int command_config(const struct command_options *options, struct config **out) D
 int command_ask(const struct command_options *options, const char *name, const char *id,
                 json_t **answer) DIVE_MUST_USE;
 
+/* The same for any request, an object that is taken over (NULL: it could not be made). */
+int command_request(const struct command_options *options, json_t *request,
+                    json_t **answer) DIVE_MUST_USE;
+
 /* Prints an object, indented, with a line end. COMMAND_OK or EX_OSERR. */
 int command_print_json(const json_t *object);
 /* Members of an object, "-" and 0 when they are null, absent or of another type. */
@@ -84,6 +88,8 @@ void command_print_text(const char *text);
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
+int command_cache(const struct command *command, int argc, char **argv);
+int command_purge(const struct command *command, int argc, char **argv);
 int command_policies(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 

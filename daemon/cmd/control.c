@@ -152,44 +152,50 @@ out:
     return r;
 }
 
-/* The request as one line, malloc'd; NULL without memory, or when `id` is no UTF-8. */
-static char *control_request(const char *name, const char *id)
+/* The request as one line, malloc'd; NULL without memory. */
+static char *control_line(const json_t *request)
 {
-    json_t *object = id != NULL ? json_pack("{s:s, s:s}", "command", name, "id", id)
-                                : json_pack("{s:s}", "command", name);
-    char *json = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *json = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
     char *line = NULL;
 
     if (json != NULL && asprintf(&line, "%s\n", json) < 0)
         line = NULL;
     free(json);
-    json_decref(object);
     return line;
 }
 
-int command_ask(const struct command_options *options, const char *name, const char *id,
-                json_t **answer)
+int command_request(const struct command_options *options, json_t *request, json_t **answer)
 {
     struct control_place place = {0};
-    char *request = control_request(name, id);
+    char *line = control_line(request);
     int fd = -1;
     int r = COMMAND_USAGE;
 
     *answer = NULL;
-    if (request == NULL) {
-        command_error("this can't be asked");
+    if (line == NULL) {
+        command_error("this can't be asked"); /* what was to be sent is no UTF-8, or no memory */
         goto out;
     }
     r = control_find(options, &place);
     if (r == COMMAND_OK)
         r = control_connect(&place, &fd);
     if (r == COMMAND_OK)
-        r = control_exchange(fd, request, answer);
+        r = control_exchange(fd, line, answer);
 out:
     if (fd >= 0)
         close(fd);
-    free(request);
+    json_decref(request);
+    free(line);
     free(place.path);
     free(place.origin);
     return r;
+}
+
+int command_ask(const struct command_options *options, const char *name, const char *id,
+                json_t **answer)
+{
+    return command_request(options,
+                           id != NULL ? json_pack("{s:s, s:s}", "command", name, "id", id)
+                                      : json_pack("{s:s}", "command", name),
+                           answer);
 }

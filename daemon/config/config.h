@@ -181,7 +181,10 @@ struct config {
         const char *directory; /* NULL: memory only */
         int64_t max_size;
         int64_t memory;
-    } cache; /* read, not used by this version */
+        int64_t max_object;
+        bool whole_for_range;
+        struct config_networks purge_clients;
+    } cache;
     struct {
         const char *directory; /* NULL: nothing outlives the process */
     } state;

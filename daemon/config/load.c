@@ -55,9 +55,6 @@ static void mark_given(struct loader *l, size_t index, struct place place)
 {
     l->own->given[index] = true;
     l->places[index] = place;
-    if (schema[index].flags & SCHEMA_UNUSED)
-        problems_warning(l->problems, place, "%s: accepted, not used by this version",
-                         schema[index].path);
 }
 
 /* One entry of a list: a map of keys below `prefix` ("rules[].") into `item`. */

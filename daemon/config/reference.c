@@ -122,8 +122,7 @@ static void print_key(FILE *out, const struct schema_key *key, bool *table)
         fprintf(out, " | `%s` | ", key->standard);
     else
         fprintf(out, " | | ");
-    fprintf(out, "%s%s |\n", key->help,
-            key->flags & SCHEMA_UNUSED ? " *Accepted, not used by this version.*" : "");
+    fprintf(out, "%s |\n", key->help);
 }
 
 char *config_reference(void)

@@ -46,7 +46,6 @@ static_assert(sizeof(struct config_dns_server) == sizeof(char *),
 #define LIST SCHEMA_LIST
 #define NULLABLE SCHEMA_NULLABLE
 #define REQUIRED SCHEMA_REQUIRED
-#define UNUSED SCHEMA_UNUSED
 #define OPEN SCHEMA_OPEN
 
 #define AT(member) offsetof(struct config, member)
@@ -197,10 +196,18 @@ WORD("hold.release", hold.release, release, "verdict",
     "`verdict`: not one byte before it. `trickle` is not available in this version."),
 
 SECTION("cache", "The cache of verified responses (RFC 9111)."),
-KEY("cache.directory", PATH, UNUSED | NULLABLE, cache.directory, "/var/cache/dived/objects",
-    "Where objects are stored; null: in memory only."),
-NUMBER("cache.max-size", SIZE, UNUSED, cache.max_size, "10GiB", 0, 1024 * TIB, "Of all stored objects."),
-NUMBER("cache.memory", SIZE, UNUSED, cache.memory, "256MiB", 0, TIB, "Memory for objects that are asked for often."),
+KEY("cache.directory", PATH, NULLABLE, cache.directory, "/var/cache/dived/objects",
+    "Where objects are stored; null: in memory only. Another directory needs a restart."),
+NUMBER("cache.max-size", SIZE, 0, cache.max_size, "10GiB", 0, 1024 * TIB,
+    "Of all stored objects on disk; 0: in memory only."),
+NUMBER("cache.memory", SIZE, 0, cache.memory, "256MiB", 0, TIB,
+    "Memory for objects that are small or asked for often. With `max-size` 0 too: nothing is stored."),
+NUMBER("cache.max-object", SIZE, 0, cache.max_object, "4GiB", 0, 64 * TIB,
+    "Of the content of one stored object; a larger one passes and isn't stored."),
+KEY("cache.whole-for-range", BOOL, 0, cache.whole_for_range, "false",
+    "Fetch the whole when a client asks for a part of something that isn't stored, also where no policy covers it."),
+KEY("cache.purge-clients", NETWORK, LIST, cache.purge_clients, "[127.0.0.0/8, \"::1/128\"]",
+    "Networks whose clients may remove a stored object with the method PURGE."),
 
 SECTION("state", "What is remembered over a restart: validated DNS records until they expire, and domains that had a policy."),
 KEY("state.directory", PATH, NULLABLE, state.directory, "/var/lib/dived",

@@ -50,7 +50,6 @@ enum schema_type {
 #define SCHEMA_LIST 1u     /* a list of the type */
 #define SCHEMA_NULLABLE 2u /* null is a value: NULL, len 0 or family 0 */
 #define SCHEMA_REQUIRED 4u /* of the file or of a list's entry */
-#define SCHEMA_UNUSED 8u   /* read and checked, no effect in this version: a warning */
 #define SCHEMA_OPEN 16u    /* no default: absent is something of its own */
 
 struct schema_key {

@@ -201,7 +201,23 @@ static void text_reports(FILE *f)
                 (unsigned long long)metrics_read(&metrics.reports[i]));
 }
 
-static void text_all(FILE *f, const char *const *listener_names, uint64_t hold_bytes)
+static void text_cache(FILE *f, const struct metrics_gauges *gauges)
+{
+    text_single(f, "dived_cache_hits", "counter", "Responses that came from the cache.",
+                metrics_read(&metrics.cache_hits));
+    text_single(f, "dived_cache_misses", "counter",
+                "Responses that the cache was asked for and didn't have.",
+                metrics_read(&metrics.cache_misses));
+    text_family(f, "dived_cache_bytes", "gauge", "What is stored, by where.");
+    fprintf(f, "dived_cache_bytes{tier=\"memory\"} %llu\n",
+            (unsigned long long)gauges->cache_memory_bytes);
+    fprintf(f, "dived_cache_bytes{tier=\"disk\"} %llu\n",
+            (unsigned long long)gauges->cache_disk_bytes);
+    text_single(f, "dived_cache_objects", "gauge", "Stored responses.", gauges->cache_objects);
+}
+
+static void text_all(FILE *f, const char *const *listener_names,
+                     const struct metrics_gauges *gauges)
 {
     int64_t connections = atomic_load_explicit(&metrics.connections, memory_order_relaxed);
 
@@ -213,7 +229,8 @@ static void text_all(FILE *f, const char *const *listener_names, uint64_t hold_b
     text_verdicts(f);
     text_verify(f);
     text_single(f, "dived_hold_bytes", "gauge",
-                "Content kept back until its verdict, in memory and in files.", hold_bytes);
+                "Content kept back until its verdict, in memory and in files.", gauges->hold_bytes);
+    text_cache(f, gauges);
     text_dns(f);
     text_reports(f);
     text_single(f, "dived_connections", "gauge", "Connections of clients.",
@@ -228,7 +245,8 @@ static void text_all(FILE *f, const char *const *listener_names, uint64_t hold_b
                 "Lines of both logs that could not be written.", log_lost_lines());
 }
 
-char *metrics_text(const char *const *listener_names, uint64_t hold_bytes, size_t *len)
+char *metrics_text(const char *const *listener_names, const struct metrics_gauges *gauges,
+                   size_t *len)
 {
     char *text = NULL;
     bool failed;
@@ -238,7 +256,7 @@ char *metrics_text(const char *const *listener_names, uint64_t hold_bytes, size_
     f = open_memstream(&text, len);
     if (f == NULL)
         return NULL;
-    text_all(f, listener_names, hold_bytes);
+    text_all(f, listener_names, gauges);
     failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {
         free(text);

@@ -74,7 +74,8 @@ struct metrics {
     _Atomic uint64_t verify_bucket[16];   /* see metrics.c; the last is +Inf */
     _Atomic uint64_t verify_microseconds; /* the sum; the count is that of the buckets */
     _Atomic uint64_t reports[REPORT_COUNT];
-    _Atomic uint64_t dns[4][4]; /* [enum resolver_type][enum dive_security] */
+    _Atomic uint64_t cache_hits, cache_misses; /* responses: from what was stored, or not */
+    _Atomic uint64_t dns[4][4];                /* [enum resolver_type][enum dive_security] */
     _Atomic int64_t connections;
     _Atomic uint64_t connections_refused, accept_pauses;
 };
@@ -90,9 +91,16 @@ void metrics_request(unsigned listener, int status);
 /* `microseconds`: from the last byte that was needed to the verdict's release. */
 void metrics_verify_duration(uint64_t microseconds);
 
+/* Gauges that are kept elsewhere. */
+struct metrics_gauges {
+    uint64_t hold_bytes;
+    uint64_t cache_memory_bytes, cache_disk_bytes, cache_objects;
+};
+
 /* The Prometheus text exposition (format 0.0.4), malloc'd and NUL-terminated, the caller's; NULL
  * without memory. `listener_names` has METRICS_LISTENERS entries, NULL where unused (their number
- * then stands for them); `hold_bytes` is a gauge kept elsewhere. */
-char *metrics_text(const char *const *listener_names, uint64_t hold_bytes, size_t *len);
+ * then stands for them). */
+char *metrics_text(const char *const *listener_names, const struct metrics_gauges *gauges,
+                   size_t *len);
 
 #endif

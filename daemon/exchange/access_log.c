@@ -127,6 +127,32 @@ void access_log_entry(struct buffer *line, const struct access_entry *e)
     buffer_consume(line, buffer_length(line));
 }
 
+/* What the cache had to do with it, in a word. */
+static const char *access_cache_word(const struct exchange *x)
+{
+    if (x->background != NULL)
+        return "background";
+    if (x->response.status == 0 && x->status == 0)
+        return NULL;
+    if (x->from_store && x->cache_status.hit)
+        return x->cache_status.ttl < 0 ? "stale" : "hit";
+    if (x->from_store && x->cache_status.forward_status != 0)
+        return x->cache_status.forward_status == 304 ? "revalidated" : "stale";
+    if (x->cache_status.collapsed)
+        return "collapsed";
+    if (x->response.status == 0)
+        return NULL;
+    return x->caches ? "miss" : "bypass";
+}
+
+static void access_count_cache(const struct exchange *x)
+{
+    if (x->from_store && x->background == NULL)
+        metrics_add(&metrics.cache_hits, 1);
+    else if (x->caches && x->head_sent)
+        metrics_add(&metrics.cache_misses, 1);
+}
+
 void access_log_write(const struct exchange *x)
 {
     char *url =
@@ -141,7 +167,7 @@ void access_log_write(const struct exchange *x)
         .host = x->url_known ? x->url.at.host : NULL,
         .status = x->status,
         .bytes = x->bytes_out,
-        .cache = x->response.status != 0 ? "bypass" : NULL,
+        .cache = access_cache_word(x),
         .tls = x->tls_version,
         .verdict = x->verdict,
         .reason = x->reason,
@@ -157,6 +183,7 @@ void access_log_write(const struct exchange *x)
         if (x->url.at.kind == HTTP_HOST_NAME) /* an address has no name to ask DNS about */
             e.dnssec = dive_security_word(dive_verifier_policy_security(x->verifier));
     }
+    access_count_cache(x);
     access_log_entry(&x->worker->log_line, &e);
     free(url);
 }

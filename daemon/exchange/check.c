@@ -86,6 +86,28 @@ static void check_mode(struct exchange *x, const struct config_rule *rule)
     x->exempt = x->mode == CONFIG_MODE_OFF;
 }
 
+/* PURGE is for us: what is stored of the URL goes (all its variants). 200 if there was any, else
+ * 404, as other caches answer it. */
+static int check_purge(struct exchange *x)
+{
+    const struct config *config = x->runtime->config;
+    struct store_key key;
+    size_t n;
+
+    if (!config_networks_match(&config->cache.purge_clients, (const struct sockaddr *)x->peer))
+        return exchange_refuse(x, 403, "http_request_denied",
+                               "this client's address is not in cache.purge-clients");
+    if (x->worker->shared->store == NULL)
+        return exchange_refuse(x, 404, "http_request_error",
+                               "nothing is stored: there is no cache");
+    if (!key_of_url(&key, &x->url))
+        return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
+    n = store_purge(x->worker->shared->store, &key);
+    if (n == 0)
+        return exchange_refuse(x, 404, "http_request_error", "nothing is stored for this URL");
+    return exchange_refuse(x, 200, NULL, "%zu stored response%s removed", n, n == 1 ? "" : "s");
+}
+
 int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
@@ -99,6 +121,8 @@ int check_request(struct exchange *x)
     if (!config_networks_match(&config->access.clients, (const struct sockaddr *)x->peer))
         return exchange_refuse(x, 403, "http_request_denied",
                                "this client's address is not in access.clients");
+    if (dive_span_eq(x->request.method, "PURGE"))
+        return check_purge(x);
     if (check_loops(x))
         return exchange_refuse(x, 508, "proxy_loop_detected", "the request has been here before");
     if (config->limits.request_body_size > 0 &&

@@ -49,7 +49,7 @@ static int policy_require_https(struct exchange *x)
     x->dive_request.scheme = dive_span_str("https");
     x->dive_request.authority = dive_span_str(x->url.authority);
     x->upgraded_to_https = true;
-    return EXCHANGE_CONNECT;
+    return EXCHANGE_LOOKUP;
 }
 
 int policy_wait(struct exchange *x)
@@ -58,7 +58,7 @@ int policy_wait(struct exchange *x)
     const struct dive_policy *policy;
 
     if (!policy_is_needed(x))
-        return EXCHANGE_CONNECT;
+        return EXCHANGE_LOOKUP;
     state = dive_verifier_policy_state(x->verifier);
     if (state == DIVE_POLICY_PENDING) {
         exchange_deadline(x, x->runtime->config->dns.timeout_ms + 5000);
@@ -75,14 +75,14 @@ int policy_wait(struct exchange *x)
     if (state == DIVE_POLICY_FAILED && x->mode == CONFIG_MODE_ENFORCE && !x->url.https)
         return policy_block_unvalidated(x);
     if (state != DIVE_POLICY_FOUND)
-        return EXCHANGE_CONNECT;
+        return EXCHANGE_LOOKUP;
     policy = dive_verifier_policy(x->verifier);
     x->report_only = policy->report_only || x->mode == CONFIG_MODE_REPORT_ONLY;
     x->take_whole = !x->report_only && dive_verifier_policy_has_scopes(x->verifier) &&
                     dive_span_eq(x->request.method, "GET");
     if (policy->https_required && !x->url.https)
         return policy_require_https(x);
-    return EXCHANGE_CONNECT;
+    return EXCHANGE_LOOKUP;
 }
 
 static void connect_on_ready(void *arg, struct origin_connection *connection,
@@ -96,7 +96,8 @@ static void connect_on_ready(void *arg, struct origin_connection *connection,
     if (connection != NULL) {
         exchange_take_origin(x, connection);
     } else {
-        x->status = failure->status;
+        x->connect_failed = true;
+        x->connect_status = failure->status;
         x->error_type = failure->error_type;
         snprintf(x->error, sizeof(x->error), "%s", failure->details);
     }
@@ -105,17 +106,24 @@ static void connect_on_ready(void *arg, struct origin_connection *connection,
 
 /* The connection failed for want of DNS. A policy that DNS can't validate either is the better
  * reason to give, and the same one that http gets. */
-static int connect_dns_failed(struct exchange *x)
+static int connect_failed(struct exchange *x)
 {
-    enum dive_policy_state state;
+    char why[sizeof(x->error)];
+    int next = validated_unreachable(x);
 
-    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE ||
-        strncmp(x->error_type, "dns_", 4) != 0)
-        return EXCHANGE_REFUSE;
-    state = dive_verifier_policy_state(x->verifier);
-    if (state == DIVE_POLICY_PENDING)
-        return EXCHANGE_WAIT;
-    return state == DIVE_POLICY_FAILED ? policy_block_unvalidated(x) : EXCHANGE_REFUSE;
+    if (next != EXCHANGE_REFUSE)
+        return next;
+    if (x->verifier != NULL && x->mode == CONFIG_MODE_ENFORCE && !x->head_sent &&
+        strncmp(x->error_type, "dns_", 4) == 0) {
+        enum dive_policy_state state = dive_verifier_policy_state(x->verifier);
+
+        if (state == DIVE_POLICY_PENDING)
+            return EXCHANGE_WAIT;
+        if (state == DIVE_POLICY_FAILED)
+            return policy_block_unvalidated(x);
+    }
+    memcpy(why, x->error, sizeof(why));
+    return exchange_refuse(x, x->connect_status, x->error_type, "%s", why);
 }
 
 int connect_origin(struct exchange *x)
@@ -127,8 +135,8 @@ int connect_origin(struct exchange *x)
         return EXCHANGE_SEND;
     if (x->origin != NULL)
         return EXCHANGE_WAIT;
-    if (x->status != 0)
-        return connect_dns_failed(x); /* connect_on_ready() said why */
+    if (x->connect_failed)
+        return connect_failed(x);
     r = origin_open(x->worker->origins, x->runtime, x->worker->resolver, &target, x->retried,
                     connect_on_ready, x, &x->origin);
     if (r < 0)

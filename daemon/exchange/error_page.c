@@ -69,7 +69,7 @@ static int error_page_html(struct http_buffer *b, const struct error_page *page,
 static int error_page_json(struct http_buffer *b, const struct error_page *page, const char *title)
 {
     json_t *object =
-        json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s?, s:s}", "title", title, "status", page->status,
+        json_pack("{s:s, s:i, s:s, s:s?, s:s?, s:s?, s:s?}", "title", title, "status", page->status,
                   "detail", page->text, "reason", page->dive_reason, "host", page->host, "exchange",
                   page->exchange, "error", page->error_type);
     char *text = object != NULL ? json_dumps(object, JSON_ENSURE_ASCII | JSON_INDENT(2)) : NULL;
@@ -92,10 +92,11 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
         {dive_span_str("Content-Type"),
          dive_span_str(page->html ? "text/html; charset=utf-8" : "application/problem+json")},
         {dive_span_str("Content-Language"), dive_span_str("en")},
+        {dive_span_str("Cache-Status"), {0}},
     };
     struct http_write write = {
         .add = fields,
-        .n_add = sizeof(fields) / sizeof(fields[0]),
+        .n_add = sizeof(fields) / sizeof(fields[0]) - (page->cache_status == NULL),
         .framing = page->head_only ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
         .close = page->close,
         .date = true,
@@ -110,8 +111,13 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
         snprintf(title, sizeof(title), "%s", http_reason(page->status));
     error_page_quote(quoted, sizeof(quoted),
                      page->dive_reason != NULL ? page->dive_reason : page->text);
-    snprintf(status_text, sizeof(status_text), "dived; error=%s; details=\"%s\"", page->error_type,
-             quoted);
+    if (page->error_type != NULL)
+        snprintf(status_text, sizeof(status_text), "dived; error=%s; details=\"%s\"",
+                 page->error_type, quoted);
+    else
+        snprintf(status_text, sizeof(status_text), "dived");
+    if (page->cache_status != NULL)
+        fields[4].value = dive_span_str(page->cache_status);
     fields[0].value = dive_span_str(status_text);
     r = page->html ? error_page_html(&body, page, title) : error_page_json(&body, page, title);
     if (r != 0)

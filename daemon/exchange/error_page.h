@@ -12,13 +12,14 @@
 
 struct error_page {
     int status;
-    const char *dive_reason; /* the word of a DIVE block ("signature-mismatch"), or NULL */
-    const char *error_type;  /* RFC 9209 section 2.3, a token */
-    const char *text;        /* a sentence */
-    const char *host;        /* or NULL */
-    const char *exchange;    /* id, or NULL */
-    bool html;               /* the client prefers it */
-    bool head_only;          /* answering HEAD */
+    const char *dive_reason;  /* the word of a DIVE block ("signature-mismatch"), or NULL */
+    const char *error_type;   /* RFC 9209 section 2.3, a token; NULL: it is no error */
+    const char *text;         /* a sentence */
+    const char *host;         /* or NULL */
+    const char *exchange;     /* id, or NULL */
+    const char *cache_status; /* our member of Cache-Status, or NULL */
+    bool html;                /* the client prefers it */
+    bool head_only;           /* answering HEAD */
     bool close;
     int64_t now; /* Unix seconds */
 };

@@ -3,12 +3,17 @@
  * exchange: the states of one exchange and the loop that runs its stages; see exchange.h for who
  * does what.
  *
- *   CHECK -> POLICY -> CONNECT -> SEND -> HEAD -> JUDGE -+-> STREAM -> AFTER (report-only) -+
- *     |        |         ^ |       |       | |     |     +-> HOLD -> VERDICT -> RELEASE ----+-> END
- *     |        |         | |       |       | |     |     |    |        |                    |
- *     |        |         +-+-retry-+-------+ |     |     +-> UPGRADE --+--------------------+
- *     +--------+-----------+-------+---------+-----+----------+--------+-> REFUSE ----------+
- *                                   (once a final head went out: END with ABORT instead)
+ *             stored: +-> REUSE ----------------------------------------> RELEASE
+ *                     |                                                      v
+ *   CHECK -> POLICY -> LOOKUP -> CONNECT -> SEND -> HEAD -> JUDGE -+-> STREAM -> AFTER -> END
+ *                     |    ^       ^ ^ retry, resume |             +-> TEE ----^
+ *     somebody else's |    |       | +---------------+             +-> HOLD -> VERDICT -> RELEASE
+ *            transfer +-> FOLLOW --+                               +-> UPGRADE -> END
+ *                          `-> SHARE -> AFTER
+ *
+ *   REUSE and FOLLOW come back to CONNECT when what they waited for is of no use. HEAD goes to
+ *   REUSE when the origin says 304. From anywhere before a final head: REFUSE; after it: END with
+ *   ABORT.
  *
  * A stage returns the next state or EXCHANGE_WAIT, and may be called again at any event: it looks
  * at what there is and goes on. No stage frees anything; END closes, and the memory goes between
@@ -32,29 +37,38 @@ static const char *const exchange_state_words[] = {
 };
 
 static int (*const exchange_stages[EXCHANGE_STATE_COUNT])(struct exchange *x) = {
-    [EXCHANGE_CHECK] = check_request,    [EXCHANGE_POLICY] = policy_wait,
-    [EXCHANGE_CONNECT] = connect_origin, [EXCHANGE_SEND] = request_send,
-    [EXCHANGE_HEAD] = response_head,     [EXCHANGE_JUDGE] = response_judge,
-    [EXCHANGE_STREAM] = stream_content,  [EXCHANGE_HOLD] = hold_content,
-    [EXCHANGE_VERDICT] = hold_verdict,   [EXCHANGE_RELEASE] = hold_release,
-    [EXCHANGE_REFUSE] = refuse_answer,   [EXCHANGE_UPGRADE] = upgrade_relay,
-    [EXCHANGE_AFTER] = after_verdict,
+    [EXCHANGE_CHECK] = check_request,     [EXCHANGE_POLICY] = policy_wait,
+    [EXCHANGE_LOOKUP] = lookup_stored,    [EXCHANGE_REUSE] = reuse_stored,
+    [EXCHANGE_FOLLOW] = follow_flight,    [EXCHANGE_SHARE] = share_content,
+    [EXCHANGE_CONNECT] = connect_origin,  [EXCHANGE_SEND] = request_send,
+    [EXCHANGE_HEAD] = response_head,      [EXCHANGE_JUDGE] = response_judge,
+    [EXCHANGE_STREAM] = stream_content,   [EXCHANGE_TEE] = tee_content,
+    [EXCHANGE_HOLD] = hold_content,       [EXCHANGE_VERDICT] = hold_verdict,
+    [EXCHANGE_RELEASE] = release_content, [EXCHANGE_REFUSE] = refuse_answer,
+    [EXCHANGE_UPGRADE] = upgrade_relay,   [EXCHANGE_AFTER] = after_verdict,
 };
 
-#define TO(state) (1u << EXCHANGE_##state)
+#define TO_STATE(state) (1u << (state))
+#define TO(state) TO_STATE(EXCHANGE_##state)
 
 /* Which moves the picture above has. */
 static const unsigned exchange_moves[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_CHECK] = TO(POLICY) | TO(REFUSE) | TO(END),
-    [EXCHANGE_POLICY] = TO(CONNECT) | TO(REFUSE) | TO(END),
-    [EXCHANGE_CONNECT] = TO(SEND) | TO(REFUSE) | TO(END),
+    [EXCHANGE_POLICY] = TO(LOOKUP) | TO(REFUSE) | TO(END),
+    [EXCHANGE_LOOKUP] = TO(CONNECT) | TO(REUSE) | TO(FOLLOW) | TO(REFUSE) | TO(END),
+    [EXCHANGE_REUSE] = TO(RELEASE) | TO(CONNECT) | TO(REFUSE) | TO(END),
+    [EXCHANGE_FOLLOW] = TO(SHARE) | TO(REUSE) | TO(LOOKUP) | TO(CONNECT) | TO(REFUSE) | TO(END),
+    [EXCHANGE_SHARE] = TO(AFTER) | TO(REFUSE) | TO(END),
+    [EXCHANGE_CONNECT] = TO(SEND) | TO(REUSE) | TO(REFUSE) | TO(END),
     [EXCHANGE_SEND] = TO(HEAD) | TO(CONNECT) | TO(REFUSE) | TO(END),
-    [EXCHANGE_HEAD] = TO(JUDGE) | TO(CONNECT) | TO(REFUSE) | TO(END),
-    [EXCHANGE_JUDGE] = TO(STREAM) | TO(HOLD) | TO(UPGRADE) | TO(REFUSE) | TO(END),
+    [EXCHANGE_HEAD] =
+        TO(JUDGE) | TO(CONNECT) | TO(REUSE) | TO(TEE) | TO(HOLD) | TO(REFUSE) | TO(END),
+    [EXCHANGE_JUDGE] = TO(STREAM) | TO(TEE) | TO(HOLD) | TO(UPGRADE) | TO(REFUSE) | TO(END),
     [EXCHANGE_STREAM] = TO(AFTER) | TO(END),
-    [EXCHANGE_HOLD] = TO(VERDICT) | TO(REFUSE) | TO(END),
+    [EXCHANGE_TEE] = TO(STREAM) | TO(CONNECT) | TO(AFTER) | TO(END),
+    [EXCHANGE_HOLD] = TO(VERDICT) | TO(CONNECT) | TO(REFUSE) | TO(END),
     [EXCHANGE_VERDICT] = TO(RELEASE) | TO(REFUSE) | TO(END),
-    [EXCHANGE_RELEASE] = TO(END),
+    [EXCHANGE_RELEASE] = TO(AFTER) | TO(REFUSE) | TO(END),
     [EXCHANGE_REFUSE] = TO(END),
     [EXCHANGE_UPGRADE] = TO(END),
     [EXCHANGE_AFTER] = TO(END),
@@ -77,8 +91,16 @@ static void exchange_destroy(struct loop_node *node)
     verify_free(x);
     dive_verifier_free(&x->verifier);
     free(x->path);
+    free(x->background);
     http_head_clear(&x->request);
-    http_head_clear(&x->response);
+    if (!x->borrowed)
+        http_head_clear(&x->response);
+    http_head_clear(&x->whole);
+    object_unref(&x->object);
+    object_unref(&x->stale);
+    if (x->parts != NULL)
+        http_multipart_clear(x->parts);
+    free(x->parts);
     http_url_clear(&x->url);
     runtime_unref(&x->runtime);
     free(x);
@@ -95,11 +117,15 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->keepalive);
     verify_trace(x);
     verify_stop(x);
+    keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
+    if (x->check != NULL)
+        (void)object_check_end(&x->check, x->object);
     TAILQ_REMOVE(&x->worker->exchanges, x, link);
     access_log_write(x);
     hold_free(&x->hold);
+    x->source = (struct source){0};
     loop_later(&x->worker->loop, &x->node, exchange_destroy);
 }
 
@@ -108,6 +134,8 @@ void exchange_give_back(struct exchange *x)
     if (x->given_back)
         return;
     x->given_back = true;
+    if (x->client == NULL)
+        return; /* it never had one */
     stream_want(&x->client->stream, 0);
     x->done(x->arg, x->fate);
     /* From here on the connection may go at any time, and what was borrowed from it. */
@@ -122,6 +150,22 @@ static void exchange_end(struct exchange *x)
     exchange_drop_origin(x, false);
     exchange_give_back(x);
     exchange_close(x);
+}
+
+/* Who has no client has what others wait for, or nothing to do any more. */
+bool exchange_detach_client(struct exchange *x, const char *why)
+{
+    static const unsigned goes_on =
+        TO(CONNECT) | TO(SEND) | TO(HEAD) | TO(JUDGE) | TO(TEE) | TO(HOLD) | TO(VERDICT);
+
+    if (!x->leads || !(goes_on & TO_STATE(x->state)) || flight_has_ended(x->flight) ||
+        flight_followers(x->flight) == 0 || !x->request_body.complete)
+        return false;
+    log_debug("exchange", "%s: %s; it goes on for others", x->id, why);
+    x->fate = EXCHANGE_ABORT;
+    loop_timer_stop(&x->keepalive);
+    exchange_give_back(x);
+    return true;
 }
 
 int exchange_client_left(struct exchange *x)
@@ -140,9 +184,10 @@ enum exchange_fate exchange_fate_of(const struct exchange *x)
 
 static void exchange_set_interest(struct exchange *x)
 {
-    if (x->state == EXCHANGE_UPGRADE || x->given_back)
+    if (x->state == EXCHANGE_UPGRADE)
         return;
-    stream_want(&x->client->stream, x->want_client);
+    if (!x->given_back)
+        stream_want(&x->client->stream, x->want_client);
     if (x->origin_ready)
         stream_want(&x->origin->channel.stream, x->want_origin);
 }
@@ -184,10 +229,17 @@ int exchange_refuse(struct exchange *x, int status, const char *error_type, cons
 {
     va_list args;
 
-    assert(!x->head_sent);
     va_start(args, format);
     vsnprintf(x->error, sizeof(x->error), format, args);
     va_end(args);
+    if (x->head_sent || x->given_back) {
+        x->fate = EXCHANGE_ABORT;
+        if (!x->head_sent)
+            x->status = status;
+        x->error_type = error_type;
+        keep_refused(x);
+        return EXCHANGE_END;
+    }
     x->status = status;
     x->error_type = error_type;
     return EXCHANGE_REFUSE;
@@ -241,7 +293,13 @@ static void exchange_on_timeout(void *arg)
 
     if (x->closing)
         return;
-    if (x->head_sent || x->state == EXCHANGE_REFUSE)
+    if (x->state == EXCHANGE_TEE) {
+        next = tee_timeout(x);
+        if (next == EXCHANGE_TEE) {
+            exchange_run(x);
+            return;
+        }
+    } else if (x->head_sent || x->state == EXCHANGE_REFUSE)
         next = exchange_break(x, "timeout while the response was on its way (%s)",
                               exchange_state_words[x->state]);
     else if (x->pumping && x->state == EXCHANGE_HEAD && !(x->want_origin & STREAM_WRITE))
@@ -264,6 +322,12 @@ static void exchange_on_timeout(void *arg)
         exchange_run(x);
 }
 
+/* News of the transfer that it follows. */
+static void exchange_on_post(struct worker_post *post)
+{
+    exchange_run((struct exchange *)((char *)post - offsetof(struct exchange, post)));
+}
+
 static void exchange_on_client(void *arg, unsigned events)
 {
     struct exchange *x = arg;
@@ -271,6 +335,10 @@ static void exchange_on_client(void *arg, unsigned events)
     if (x->closing)
         return;
     if (events & STREAM_GONE) {
+        if (exchange_detach_client(x, "the client left")) {
+            exchange_run(x);
+            return;
+        }
         (void)exchange_client_left(x);
         x->state = EXCHANGE_END; /* from wherever it was: nobody is there to be answered */
         exchange_end(x);
@@ -296,13 +364,15 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
     x->tls = start->tls;
-    if (x->tls)
+    if (x->tls && x->client != NULL)
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
     x->done = start->done;
     x->arg = start->arg;
     TAILQ_INIT(&x->lookups);
+    x->post.fn = exchange_on_post;
+    x->cache_status.forward = CACHE_FORWARD_BYPASS;
     shared_exchange_id(x->worker->shared, x->id);
     gettimeofday(&now, NULL);
     x->started_unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
@@ -310,8 +380,11 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     loop_timer_init(&x->timer, &x->worker->loop, exchange_on_timeout, x);
     loop_timer_init(&x->keepalive, &x->worker->loop, hold_keep_alive, x);
     TAILQ_INSERT_TAIL(&x->worker->exchanges, x, link);
-    stream_set_owner(&x->client->stream, exchange_on_client, x);
-    stream_want(&x->client->stream, 0);
+    x->given_back = x->client == NULL;
+    if (x->client != NULL) {
+        stream_set_owner(&x->client->stream, exchange_on_client, x);
+        stream_want(&x->client->stream, 0);
+    }
     loop_later(&x->worker->loop, &x->node, exchange_run_later);
     *out = x;
     return 0;

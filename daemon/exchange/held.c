@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * held: HOLD, VERDICT and RELEASE. Content that a policy covers is kept back, hashed where it lies,
- * until the verdict; then it goes out whole (or the range that was asked for), or not at all.
+ * held: HOLD and VERDICT. Content that a policy covers is kept back, hashed where it lies, until
+ * the verdict; then it goes out whole (or the range that was asked for), or not at all.
  */
 #include <string.h>
 
 #include "exchange/private.h"
 
-#define HOLD_ROUNDS 32    /* reads in a row before others have their turn */
-#define RELEASE_ROUNDS 16 /* writes */
+#define HOLD_ROUNDS 32 /* reads in a row before others have their turn */
+
+/* It has failed a moment ago, whole, under the same strong validator: it isn't loaded again to find
+ * that out. */
+int hold_block_again(struct exchange *x, enum dive_reason reason)
+{
+    exchange_drop_origin(x, false);
+    x->concluded = true;
+    x->verdict = VERDICT_FAILED;
+    x->action = ACTION_BLOCKED;
+    x->reason = reason;
+    return exchange_refuse(x, 403, "dive_verification_failed", "%s", dive_reason_text(reason));
+}
 
 int hold_block(struct exchange *x)
 {
+    if (x->response_body.complete)
+        keep_remember_rejection(x);
     exchange_drop_origin(x, false);
     verify_conclude(x, true);
     x->action = ACTION_BLOCKED;
@@ -35,6 +48,8 @@ static int hold_failed(struct exchange *x, enum hold_error error)
 
 static int hold_incomplete(struct exchange *x)
 {
+    if (resume_begin(x))
+        return EXCHANGE_CONNECT;
     exchange_drop_origin(x, false);
     return exchange_refuse(x, 502, "http_response_incomplete",
                            "the origin closed the connection before the content was complete");
@@ -122,7 +137,8 @@ void hold_keep_alive(void *arg)
     static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct exchange *x = arg;
 
-    if (x->closing || x->head_sent || (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT))
+    if (x->closing || x->head_sent || x->client == NULL ||
+        (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT))
         return;
     /* A client that doesn't even read these gets no more of them; that it has left is told
      * otherwise. */
@@ -135,7 +151,7 @@ void hold_keep_alive(void *arg)
 static int hold_begin(struct exchange *x)
 {
     enum hold_error error = hold_new(
-        &x->hold, &x->worker->shared->hold, &x->runtime->hold_limits,
+        &x->hold, &x->worker->shared->hold, keep_limits(x),
         x->response.content_length >= 0 ? (uint64_t)x->response.content_length : HOLD_SIZE_UNKNOWN);
 
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
@@ -199,145 +215,7 @@ int hold_verdict(struct exchange *x)
     }
     verify_conclude(x, false);
     x->action = ACTION_RELEASED;
-    return EXCHANGE_RELEASE;
-}
-
-/* RFC 9110 section 13.1.5: does If-Range name the representation that we hold? */
-static bool release_range_applies(const struct exchange *x)
-{
-    const struct dive_span *condition = http_field_get(&x->request, "If-Range");
-    const struct dive_span *own;
-
-    if (condition == NULL)
-        return true;
-    if (http_field_count(&x->request, "If-Range") > 1 || condition->n == 0)
-        return false;
-    if (condition->p[0] == '"')
-        own = http_field_get(&x->response, "ETag");
-    else if (condition->n > 2 && condition->p[0] == 'W')
-        return false;
-    else
-        own = http_field_get(&x->response, "Last-Modified");
-    return own != NULL && own->n == condition->n && memcmp(own->p, condition->p, own->n) == 0;
-}
-
-/* Queues the head; sets what is to be released. 0 or negative. */
-static int release_queue_head(struct exchange *x)
-{
-    /* Of a part it would be wrong: RFC 9530 section 2 is about this message's content. The whole's
-     * is Repr-Digest's (section 3). */
-    static const char *const partial_drop[] = {"Content-Digest", "Repr-Digest", NULL};
-    const struct dive_span *digest = http_field_get(&x->response, "Content-Digest");
-    uint64_t size = hold_size(x->hold);
-    char content_range[HTTP_CONTENT_RANGE_SIZE];
-    struct http_range range = {0};
-    struct dive_field add[3] = {
-        {dive_span_str("Cache-Status"), dive_span_str("dived; fwd=bypass")},
-        {dive_span_str("Content-Range"), {0}},
-        {dive_span_str("Repr-Digest"), {0}},
-    };
-    enum http_range_result result = HTTP_RANGE_IGNORE;
-
-    x->release_offset = 0;
-    x->release_end = size;
-    x->status = 200;
-    if (x->take_whole && release_range_applies(x))
-        result = http_range_from_request(&x->request, size, &range);
-    if (result == HTTP_RANGE_IGNORE)
-        return response_queue_head(x, 200, HTTP_BODY_LENGTH, (int64_t)size, add, 1, NULL);
-    if (result == HTTP_RANGE_UNSATISFIABLE) {
-        x->status = 416;
-        x->release_end = 0;
-        http_content_range(content_range, NULL, size);
-    } else {
-        x->status = 206;
-        x->release_offset = range.first;
-        x->release_end = range.last + 1;
-        http_content_range(content_range, &range, size);
-    }
-    add[1].value = dive_span_str(content_range);
-    if (digest != NULL)
-        add[2].value = *digest;
-    return response_queue_head(x, x->status, HTTP_BODY_LENGTH,
-                               (int64_t)(x->release_end - x->release_offset), add,
-                               digest != NULL ? 3 : 2, partial_drop);
-}
-
-/* Writes some of the held content: the count, STREAM_WAIT or STREAM_ERROR. */
-static ssize_t release_write(struct exchange *x)
-{
-    struct stream *stream = &x->client->stream;
-    uint64_t left = x->release_end - x->release_offset;
-    const void *memory;
-    uint64_t in_file;
-    off_t position;
-    size_t n;
-    int file;
-
-    hold_peek(x->hold, x->release_offset, &memory, &n);
-    if (n > 0)
-        return stream_write(stream, memory, n < left ? n : (size_t)left);
-    if (!stream_is_tls(stream)) {
-        hold_file(x->hold, x->release_offset, &file, &position, &in_file);
-        if (in_file == 0)
-            return STREAM_ERROR;
-        return stream_sendfile(stream, file, &position, in_file < left ? in_file : (size_t)left);
-    }
-    if (hold_read(x->hold, x->release_offset, x->worker->io_buffer,
-                  left < WORKER_IO_BUFFER ? (size_t)left : WORKER_IO_BUFFER, &n) != HOLD_OK ||
-        n == 0)
-        return STREAM_ERROR;
-    /* What doesn't go out now is read again: the page cache is nearer than another buffer. */
-    for (size_t done = 0;;) {
-        ssize_t r = stream_write(stream, x->worker->io_buffer + done, n - done);
-
-        if (r > 0)
-            done += (size_t)r;
-        if (r <= 0 || done == n)
-            return done > 0 ? (ssize_t)done : r;
-    }
-}
-
-int hold_release(struct exchange *x)
-{
-    if (!x->head_sent) {
-        x->client_body = HTTP_BODY_LENGTH;
-        if (release_queue_head(x) != 0)
-            return exchange_break(x, "out of memory");
-        x->head_sent = true;
-        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
-        /* A small body goes out with its head: one write, one record. */
-        if (x->release_end - x->release_offset <= CHANNEL_READ_SIZE) {
-            const void *memory;
-            size_t n;
-
-            hold_peek(x->hold, x->release_offset, &memory, &n);
-            if (n >= x->release_end - x->release_offset && n > 0 &&
-                buffer_append(&x->client->out, memory, x->release_end - x->release_offset,
-                              SIZE_MAX / 2) == 0) {
-                x->bytes_out = x->release_end - x->release_offset;
-                x->release_offset = x->release_end;
-            }
-        }
-    }
-    for (unsigned round = 0; round < RELEASE_ROUNDS; round++) {
-        ssize_t n = channel_flush(x->client);
-
-        if (n == 1 && x->release_offset == x->release_end) {
-            x->fate = exchange_fate_of(x);
-            return EXCHANGE_END;
-        }
-        if (n == 1)
-            n = release_write(x);
-        if (n == STREAM_WAIT)
-            break;
-        if (n <= 0)
-            return exchange_client_left(x);
-        x->release_offset += (uint64_t)n;
-        x->bytes_out += (uint64_t)n;
-        hold_read_done(x->hold, x->release_offset);
-        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
-    }
-    x->want_client |= STREAM_WRITE;
-    return EXCHANGE_WAIT;
+    keep_settle(x);
+    x->source = (struct source){.hold = x->hold};
+    return x->client != NULL ? EXCHANGE_RELEASE : exchange_break(x, "its client has left");
 }

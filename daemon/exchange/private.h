@@ -5,11 +5,21 @@
 #ifndef DIVED_EXCHANGE_PRIVATE_H
 #define DIVED_EXCHANGE_PRIVATE_H
 
+#include "cache/cache_status.h"
+#include "cache/flight.h"
+#include "cache/freshness.h"
+#include "cache/key.h"
+#include "cache/remember.h"
+#include "cache/store.h"
+#include "cache/validate.h"
+#include "cache/vary.h"
 #include "core/metrics.h"
 #include "core/relay.h"
 #include "exchange/body.h"
 #include "exchange/exchange.h"
+#include "exchange/source.h"
 #include "hold/hold.h"
+#include "http/multipart.h"
 #include "http/range.h"
 #include "lib/verifier.h"
 #include "origin/pool.h"
@@ -19,11 +29,16 @@
 #define EXCHANGE_STATES(X) \
     X(CHECK, "check")      \
     X(POLICY, "policy")    \
+    X(LOOKUP, "lookup")    \
+    X(REUSE, "reuse")      \
+    X(FOLLOW, "follow")    \
+    X(SHARE, "share")      \
     X(CONNECT, "connect")  \
     X(SEND, "send")        \
     X(HEAD, "head")        \
     X(JUDGE, "judge")      \
     X(STREAM, "stream")    \
+    X(TEE, "tee")          \
     X(HOLD, "hold")        \
     X(VERDICT, "verdict")  \
     X(RELEASE, "release")  \
@@ -107,9 +122,60 @@ struct exchange {
     struct http_head response;
     struct dive_response dive_response;
     struct body response_body;
+    bool connect_failed; /* error_type and error say how */
+    int connect_status;  /* and what the client is to be told */
     struct hold *hold;
     int64_t hold_until_ms; /* hold.timeout, monotonic */
-    uint64_t release_offset, release_end;
+
+    /* a transfer that goes on where it broke off (resume.c) */
+    struct http_head whole; /* of the response that is being completed; status 0: none is */
+    uint64_t resume_at;
+    unsigned resumes;
+    enum exchange_state resume_state; /* where the content goes on */
+    char resume_range[40];
+
+    /* the cache */
+    bool looked;                  /* the store was asked */
+    bool caches;                  /* the cache may answer, and store */
+    struct cache_control control; /* of the request */
+    struct store_key key;
+    struct freshness freshness; /* of the stored or the new response */
+    struct freshness_decision decision;
+    struct cache_status cache_status;
+    int64_t request_time, response_time; /* Unix seconds */
+    struct object *object; /* the stored response that answers, or that was made of this one */
+    struct object *stale;  /* the one that the origin is asked about */
+    bool validates;        /* by our own conditions, which are in the request */
+    void *background;      /* owned; not NULL: no client asks, the stored response is revalidated */
+    bool borrowed;         /* `response` is the head of an object or a flight */
+    bool conditions_ours;  /* the client's conditions and ranges are for us to answer */
+    bool from_store;
+    bool keeps; /* the response is to be stored */
+    char vary[VARY_SIZE];
+    uint64_t hashed; /* bytes of the stored content */
+    bool content_ended;
+    struct object_check *check;
+
+    /* a transfer that is shared */
+    bool joins, joined_variant;
+    struct store_key flight_key;
+    struct flight *flight;
+    bool leads;
+    struct flight_waiter waiter;
+    struct worker_post post;
+    uint64_t published; /* leader: what its followers were told */
+    bool complete;      /* leader: the hold has all of it */
+    bool spoiled;       /* leader: the hold has failed, the rest passes without it */
+    int64_t origin_due_ms, client_due_ms;
+
+    /* content on its way to the client from a source of ours */
+    struct source source;
+    uint64_t send_offset, send_end;
+    bool ranged;      /* send_end isn't the content's */
+    bool send_ended;  /* the last chunk is queued */
+    bool send_hashes; /* what passes is given to the verifier */
+    struct http_multipart *parts;
+    size_t part;
 
     /* the client's side */
     bool head_sent;             /* a final head is on its way to the client */
@@ -142,6 +208,9 @@ int exchange_break(struct exchange *x, const char *format, ...)
 void exchange_deadline(struct exchange *x, int64_t ms);
 /* The client's connection is lost. Returns EXCHANGE_END. */
 int exchange_client_left(struct exchange *x);
+/* The client has gone or is given up. True: the exchange goes on without it, because others wait
+ * for what it brings. */
+bool exchange_detach_client(struct exchange *x, const char *why);
 /* Everything for the client is written: what becomes of its connection. */
 enum exchange_fate exchange_fate_of(const struct exchange *x);
 /* Calls `done`, and the exchange goes on without the client. */
@@ -159,10 +228,15 @@ int connect_origin(struct exchange *x);
 int request_send(struct exchange *x);
 int response_head(struct exchange *x);
 int response_judge(struct exchange *x);
+int lookup_stored(struct exchange *x);
+int reuse_stored(struct exchange *x);
+int follow_flight(struct exchange *x);
+int share_content(struct exchange *x);
+int tee_content(struct exchange *x);
 int stream_content(struct exchange *x);
 int hold_content(struct exchange *x);
 int hold_verdict(struct exchange *x);
-int hold_release(struct exchange *x);
+int release_content(struct exchange *x);
 int refuse_answer(struct exchange *x);
 int upgrade_relay(struct exchange *x);
 int after_verdict(struct exchange *x);
@@ -178,6 +252,12 @@ int verify_end(struct exchange *x) DIVE_MUST_USE;
 /* Takes the verdict over for the log, and sends what is to be reported. `blocked`: as enforced. */
 void verify_conclude(struct exchange *x, bool blocked);
 void verify_stop(struct exchange *x);
+/* Hands the verifier's wants to the resolver. */
+void verify_drain(struct exchange *x);
+/* A new verifier in the place of one that has judged a stored response. 0 or DIVE_E*. */
+int verify_restart(struct exchange *x) DIVE_MUST_USE;
+/* Only a part of the content goes by: it can't be judged. */
+void verify_drop_part(struct exchange *x);
 /* Frees the lookups; none may be under way. */
 void verify_free(struct exchange *x);
 /* Puts what the verifier has seen into the ring of traces. */
@@ -186,19 +266,83 @@ void verify_trace(struct exchange *x);
 /* ---- held.c ---- */
 /* The verdict is REJECT: blocked, nothing of the content goes out. */
 int hold_block(struct exchange *x);
+/* The same for what is known to have failed. */
+int hold_block_again(struct exchange *x, enum dive_reason reason);
 /* The keepalive timer's function. */
 void hold_keep_alive(void *arg);
-/* Queues the response head for the client; `range` as served by us, or NULL. */
 
 /* ---- response.c ---- */
-/* Queues the origin's head, normalised, for the client, with `framing` as the client will see it
- * and `add` behind its fields. `status` is the origin's but for ranges served by us. 0 or negative.
- */
-int response_queue_head(struct exchange *x, int status, enum http_body framing,
-                        int64_t content_length, const struct dive_field *add, size_t n_add,
+/* Queues a head, normalised, for the client, with `framing` as the client will see it and `add`
+ * behind its fields. 0 or negative. */
+int response_queue_head(struct exchange *x, const struct http_head *from, int status,
+                        enum http_body framing, int64_t content_length,
+                        const struct dive_field *add, size_t n_add,
                         const char *const *drop) DIVE_MUST_USE;
+/* Shows the response to the verifier: x->response is the one to be judged. 0 or DIVE_E*. */
+int response_describe(struct exchange *x) DIVE_MUST_USE;
 /* The connection is read to the end of the response: it may serve another exchange. */
 void response_release_origin(struct exchange *x);
+
+/* ---- send.c ---- */
+/* Sends content of x->source from x->send_offset up to `limit` or x->send_end: 1 when all of that
+ * is written or queued, 0 when others have their turn first, STREAM_WAIT, STREAM_ERROR. */
+int send_content(struct exchange *x, uint64_t limit);
+/* The framing's end, and everything queued: 1, STREAM_WAIT, STREAM_ERROR. */
+int send_last(struct exchange *x);
+
+/* ---- release.c ---- */
+/* Queues the head for content of `length` bytes (-1: not known yet) of x->source: 200, 206, 304 or
+ * 416. 1, or as a stage. */
+int release_begin(struct exchange *x, int64_t length);
+
+/* ---- tee.c ---- */
+/* A deadline has passed. As a stage; EXCHANGE_TEE: it goes on. */
+int tee_timeout(struct exchange *x);
+
+/* ---- resume.c ---- */
+/* The origin's content broke off: is the rest to be asked for? Then CONNECT comes next. */
+bool resume_begin(struct exchange *x);
+bool resume_is_under_way(const struct exchange *x);
+/* Range and If-Range of the request for the rest; how many were written. */
+size_t resume_fields(struct exchange *x, struct dive_field out[2]);
+/* The head of the answer to it. As a stage. */
+int resume_response(struct exchange *x);
+
+/* ---- reuse.c ---- */
+uint64_t reuse_variant(struct exchange *x, const char *vary);
+/* The stored head takes the place of the origin's (once; then 0), and is shown to the verifier. */
+int reuse_take_head(struct exchange *x, const struct object_meta *meta) DIVE_MUST_USE;
+/* And back: nothing was said to the client, the origin is to be asked. */
+int reuse_forget_head(struct exchange *x) DIVE_MUST_USE;
+/* The origin has answered our validation, or can't be reached. As a stage; JUDGE and REFUSE: as if
+ * there were no cache. */
+int validated_response(struct exchange *x);
+int validated_unreachable(struct exchange *x);
+
+/* ---- revalidate.c ---- */
+/* Starts another exchange, without a client, that asks the origin about what this one has stored.
+ */
+void revalidate_in_background(struct exchange *x);
+
+/* ---- keep.c ---- */
+/* The head is there: sets x->keeps. */
+void keep_decide(struct exchange *x);
+/* For a hold of this response: where the store can take it over, if it is to be stored. */
+const struct hold_limits *keep_limits(const struct exchange *x);
+/* Tells followers of the head, and hands them the hold (may be NULL: they wait for the verdict).
+ * 0 or DIVE_E*. */
+int keep_announce(struct exchange *x, struct hold **hold) DIVE_MUST_USE;
+/* The content is complete and the verdict known as far as it will be: stores it, tells followers.
+ */
+void keep_settle(struct exchange *x);
+/* Other ends, for those who follow: it can't be shared; it can't go on; this is the answer. */
+void keep_release(struct exchange *x);
+void keep_give_up(struct exchange *x, const char *why);
+void keep_refused(struct exchange *x);
+/* Leaves the flight, whatever the role. */
+void keep_leave(struct exchange *x);
+enum dive_reason keep_rejection(const struct exchange *x);
+void keep_remember_rejection(struct exchange *x);
 
 /* ---- access_log.c ---- */
 void access_log_write(const struct exchange *x);

@@ -23,13 +23,16 @@ static const char *refuse_dive_reason(const struct exchange *x)
 
 int refuse_answer(struct exchange *x)
 {
+    char cache_status[CACHE_STATUS_SIZE];
     int r;
 
     if (!x->head_sent) {
         struct error_page page = {
             .status = x->status,
             .dive_reason = refuse_dive_reason(x),
-            .error_type = x->error_type != NULL ? x->error_type : "proxy_internal_error",
+            .error_type =
+                x->error_type != NULL || x->status < 400 ? x->error_type : "proxy_internal_error",
+            .cache_status = cache_status,
             .text = x->error,
             .host = x->url_known ? x->url.at.host : NULL,
             .exchange = x->id,
@@ -39,6 +42,9 @@ int refuse_answer(struct exchange *x)
             .now = worker_now(x->worker),
         };
 
+        x->cache_status.stored = false;
+        (void)cache_status_format(cache_status, &x->cache_status);
+        keep_refused(x);
         exchange_drop_origin(x, false);
         hold_free(&x->hold);
         x->fate = x->request_body.complete ? (page.close ? EXCHANGE_CLOSE : EXCHANGE_KEEP)

@@ -41,6 +41,8 @@ static int request_queue_head(struct exchange *x)
 {
     static const char *const range_fields[] = {"Range", "If-Range", NULL};
     struct http_buffer *scratch = &x->worker->scratch;
+    struct dive_field rest[2];
+    struct validate_fields conditions = {0};
     struct http_write write = {
         .from = &x->request,
         .drop = x->take_whole ? range_fields : NULL,
@@ -52,6 +54,19 @@ static int request_queue_head(struct exchange *x)
     };
     int r;
 
+    x->request_time = worker_now(x->worker);
+    if (resume_is_under_way(x)) {
+        write.drop = validate_drop;
+        write.add = rest;
+        write.n_add = resume_fields(x, rest);
+    } else if (x->stale != NULL) {
+        validate_request(&conditions, &object_meta(x->stale)->head, x->request_time);
+        x->validates = conditions.n > 0;
+        if (x->validates)
+            write.drop = validate_drop;
+        write.add = conditions.v;
+        write.n_add = conditions.n;
+    }
     x->asks_upgrade = write.upgrade;
     scratch->n = 0;
     r = http_write_request(scratch, x->request.method, dive_span_str(x->url.target),

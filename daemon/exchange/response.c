@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "cache/invalidate.h"
 #include "exchange/private.h"
 
 #define RESPONSE_INTERIM_MAX 32 /* 1xx responses to one request */
@@ -48,13 +49,13 @@ static int response_malformed(struct exchange *x, int error)
                            "the origin's response is not acceptable: %s", http_error_text(error));
 }
 
-int response_queue_head(struct exchange *x, int status, enum http_body framing,
-                        int64_t content_length, const struct dive_field *add, size_t n_add,
-                        const char *const *drop)
+int response_queue_head(struct exchange *x, const struct http_head *from, int status,
+                        enum http_body framing, int64_t content_length,
+                        const struct dive_field *add, size_t n_add, const char *const *drop)
 {
     struct http_buffer *scratch = &x->worker->scratch;
     struct http_write write = {
-        .from = &x->response,
+        .from = from,
         .drop = drop,
         .add = add,
         .n_add = n_add,
@@ -66,8 +67,11 @@ int response_queue_head(struct exchange *x, int status, enum http_body framing,
         .date = status >= 200,
         .now = worker_now(x->worker),
     };
-    struct dive_span reason = status == x->response.status ? x->response.reason : dive_span("", 0);
+    struct dive_span reason = status == from->status ? from->reason : dive_span("", 0);
     int r;
+
+    if (x->client == NULL)
+        return 0;
 
     scratch->n = 0;
     r = http_write_response(scratch, status, reason, &write);
@@ -87,13 +91,15 @@ static int response_interim(struct exchange *x)
         return exchange_refuse(x, 502, "http_protocol_error", "the origin sends 1xx without end");
     }
     if (x->request.minor > 0 && (x->response.status != 100 || x->request.expects_continue))
-        r = response_queue_head(x, x->response.status, HTTP_BODY_NONE, -1, NULL, 0, NULL);
+        r = response_queue_head(x, &x->response, x->response.status, HTTP_BODY_NONE, -1, NULL, 0,
+                                NULL);
     http_head_clear(&x->response);
     x->scan = (struct http_scan){0};
     if (r != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
-    if (channel_flush(x->client) == STREAM_ERROR)
-        return exchange_client_left(x);
+    if (x->client != NULL && channel_flush(x->client) == STREAM_ERROR)
+        return exchange_detach_client(x, "the client left") ? EXCHANGE_WAIT
+                                                            : exchange_client_left(x);
     return EXCHANGE_WAIT;
 }
 
@@ -107,30 +113,59 @@ static bool response_has_content(const struct exchange *x)
            !(x->response.framing == HTTP_BODY_LENGTH && x->response.content_length == 0);
 }
 
+int response_describe(struct exchange *x)
+{
+    x->dive_response = (struct dive_response){
+        .status = x->response.status,
+        .has_content = response_has_content(x),
+        .fields = http_head_fields(&x->response),
+    };
+    return verify_response(x);
+}
+
+/* RFC 9111 section 4.4: what an unsafe request has changed isn't what is stored. */
+static void response_invalidate(struct exchange *x)
+{
+    struct invalidate changed;
+    struct store_key key;
+
+    if (x->worker->shared->store == NULL || invalidate_is_safe_method(x->request.method))
+        return;
+    if (invalidate_of(&changed, x->request.method, &x->url, &x->response) != 0) {
+        store_purge_host(x->worker->shared->store, x->url.at.host);
+        return;
+    }
+    for (size_t i = 0; i < changed.n; i++)
+        if (key_of_url(&key, &changed.urls[i]))
+            store_purge(x->worker->shared->store, &key);
+    invalidate_clear(&changed);
+}
+
 /* The final head is parsed: everything that follows from it alone. */
 static int response_begin(struct exchange *x)
 {
+    int next;
+
+    if (resume_is_under_way(x))
+        return resume_response(x);
+    response_invalidate(x);
+    next = validated_response(x);
+    if (next != EXCHANGE_JUDGE)
+        return next;
     if (x->response.status == 101 && !x->asks_upgrade) {
         exchange_drop_origin(x, false);
         return exchange_refuse(x, 502, "http_protocol_error",
                                "the origin changes protocols without having been asked to");
     }
     body_init(&x->response_body, x->response.framing, x->response.content_length);
-    x->dive_response = (struct dive_response){
-        .status = x->response.status,
-        .has_content = response_has_content(x),
-        .fields = http_head_fields(&x->response),
-    };
     /* An auditor's range went to the origin as it was: a part can't be judged. */
     if (x->verifier != NULL && x->response.status == 206 && !x->take_whole &&
         http_field_get(&x->request, "Range") != NULL &&
         (x->report_only || x->mode == CONFIG_MODE_REPORT_ONLY)) {
-        verify_stop(x);
-        dive_verifier_free(&x->verifier);
-        x->verdict = VERDICT_NOT_COVERED;
-        x->concluded = true;
+        verify_drop_part(x);
     }
-    if (verify_response(x) != 0)
+    keep_decide(x);
+    if (response_describe(x) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     return EXCHANGE_JUDGE;
 }
@@ -186,12 +221,46 @@ static bool response_is_stripped(const struct exchange *x)
             dive_verifier_policy_has_scopes(x->verifier));
 }
 
+static int response_stream(struct exchange *x);
+
+/* Content that passes and is kept: by way of a hold that others may read along. */
+static int response_tee(struct exchange *x)
+{
+    struct hold *hold = NULL;
+    int64_t length = x->response.framing == HTTP_BODY_NONE ? 0 : x->response.content_length;
+    int r;
+
+    if (hold_new(&hold, &x->worker->shared->hold, keep_limits(x),
+                 length >= 0 ? (uint64_t)length : HOLD_SIZE_UNKNOWN) != HOLD_OK ||
+        keep_announce(x, &hold) != 0) {
+        hold_free(&hold);
+        x->keeps = false;
+        return response_stream(x);
+    }
+    x->source = (struct source){.hold = flight_hold(x->flight)};
+    x->action = ACTION_STREAMED;
+    x->origin_due_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->timeouts.origin_idle_ms;
+    if (x->client == NULL) {
+        x->head_sent = true;
+        x->status = x->response.status;
+        return EXCHANGE_TEE;
+    }
+    r = release_begin(x, length);
+    return r == 1 ? EXCHANGE_TEE : r;
+}
+
 /* The stage that content which isn't held goes to; its head is queued for the client here. */
 static int response_stream(struct exchange *x)
 {
-    struct dive_field cache_status = {dive_span_str("Cache-Status"),
-                                      dive_span_str("dived; fwd=bypass")};
+    char text[CACHE_STATUS_SIZE];
+    struct dive_field cache_status = {dive_span_str("Cache-Status"), {0}};
     int64_t length = x->response.content_length;
+
+    if (x->keeps && !response_is_stripped(x))
+        return response_tee(x);
+    x->keeps = x->cache_status.stored = false;
+    keep_release(x);
+    cache_status.value = dive_span(text, cache_status_format(text, &x->cache_status));
 
     x->client_body = x->response.framing;
     if (response_is_stripped(x)) {
@@ -203,8 +272,8 @@ static int response_stream(struct exchange *x)
         x->client_body = HTTP_BODY_UNTIL_CLOSE;
     else if (x->client_body == HTTP_BODY_UNTIL_CLOSE && x->request.minor > 0)
         x->client_body = HTTP_BODY_CHUNKED;
-    if (response_queue_head(x, x->response.status, x->client_body, length, &cache_status, 1,
-                            NULL) != 0)
+    if (response_queue_head(x, &x->response, x->response.status, x->client_body, length,
+                            &cache_status, 1, NULL) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     x->head_sent = true;
     x->status = x->response.status;
@@ -234,6 +303,7 @@ static int response_judge_upgrade(struct exchange *x)
 int response_judge(struct exchange *x)
 {
     const struct dive_policy *policy;
+    enum dive_reason reason;
 
     if (x->response.status == 101)
         return response_judge_upgrade(x);
@@ -258,6 +328,13 @@ int response_judge(struct exchange *x)
         return response_stream(x);
     if (dive_verifier_verdict(x->verifier) == DIVE_REJECT)
         return hold_block(x);
+    reason = keep_rejection(x);
+    if (reason != DIVE_REASON_NONE)
+        return hold_block_again(x, reason);
+    if (x->keeps ? keep_announce(x, NULL) != 0 : false)
+        x->keeps = false;
+    if (!x->keeps)
+        keep_release(x);
     return EXCHANGE_HOLD;
 }
 

@@ -161,5 +161,9 @@ int after_verdict(struct exchange *x)
         verify_conclude(x, false);
     if (x->verdict == VERDICT_FAILED)
         x->action = ACTION_REPORTED;
+    if (x->from_store && x->verdict == VERDICT_FAILED &&
+        x->reason != DIVE_REASON_DNSSEC_UNAVAILABLE)
+        store_drop(x->worker->shared->store, x->object, dive_reason_text(x->reason));
+    keep_settle(x);
     return EXCHANGE_END;
 }

@@ -23,7 +23,7 @@ int upgrade_relay(struct exchange *x)
         return EXCHANGE_END;
     if (x->head_sent)
         return EXCHANGE_WAIT;
-    if (response_queue_head(x, 101, HTTP_BODY_NONE, -1, NULL, 0, NULL) != 0)
+    if (response_queue_head(x, &x->response, 101, HTTP_BODY_NONE, -1, NULL, 0, NULL) != 0)
         return exchange_break(x, "out of memory");
     x->head_sent = true;
     x->status = 101;

@@ -24,8 +24,6 @@ struct lookup {
     TAILQ_ENTRY(lookup) link;
 };
 
-static void verify_drain(struct exchange *x);
-
 static void verify_on_answer(void *arg, const struct dive_answer *answer)
 {
     struct lookup *lookup = arg;
@@ -51,7 +49,7 @@ static void verify_give_up(struct exchange *x, uint32_t id, const char *why)
     log_warning("exchange", "%s: DNS lookup not started: %s (%d)", x->id, why, r);
 }
 
-static void verify_drain(struct exchange *x)
+void verify_drain(struct exchange *x)
 {
     struct dive_want want;
 
@@ -260,6 +258,24 @@ void verify_trace(struct exchange *x)
         return;
     if (dive_verifier_trace(x->verifier, &trace) == 0)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
+}
+
+int verify_restart(struct exchange *x)
+{
+    if (x->verifier == NULL)
+        return 0;
+    verify_stop(x);
+    dive_verifier_free(&x->verifier);
+    return verify_start(x);
+}
+
+void verify_drop_part(struct exchange *x)
+{
+    verify_stop(x);
+    dive_verifier_free(&x->verifier);
+    x->send_hashes = false;
+    x->verdict = VERDICT_NOT_COVERED;
+    x->concluded = true;
 }
 
 void verify_stop(struct exchange *x)

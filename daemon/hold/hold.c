@@ -3,15 +3,20 @@
  * hold: see the header. A hold's content is, in this order:
  *
  *   chunks in memory            up to limits.memory, then full for good
- *   the file                    position 0 is the first byte after the chunks
+ *   the file                    positions are those of the content: its beginning, which lies in
+ *                               the chunks, is a hole until hold_take_file() fills it
  *   the staging buffer          the last bytes, not in the file yet; gone after hold_finish()
  *
  * Chunks grow from 16 to 64 KiB, so that a small body costs little and a large one is read in large
  * pieces. Their sizes follow from their number: an offset gives its chunk without a search.
+ *
+ * What other threads read: chunks (the array of them is allocated once, before the first is
+ * published) and the file. `published` says how far, and orders it.
  */
 #include "hold/hold.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +32,16 @@ struct hold {
     struct hold_account *account;
     const struct hold_limits *limits;
     char **chunk;
-    size_t n_chunks;    /* allocated */
-    size_t chunks_room; /* of the array */
-    size_t in_memory;   /* content bytes in chunks */
-    int fd;             /* -1 until the file is needed */
+    size_t n_chunks;  /* allocated */
+    size_t in_memory; /* content bytes in chunks */
+    int fd;           /* -1 until the file is needed */
     uint64_t in_file;
     uint64_t forgotten; /* bytes of the file, from its beginning, whose pages may go */
     char *staging;
     size_t staged;
-    size_t offered; /* bytes that hold_space() gave and hold_commit() may take */
+    size_t offered;             /* bytes that hold_space() gave and hold_commit() may take */
+    size_t reserved;            /* of them, admitted by the account already */
+    _Atomic uint64_t published; /* content bytes that other threads may read */
     enum hold_error error;
     int system_error;
     bool finished;
@@ -171,7 +177,7 @@ void hold_free(struct hold **hold)
         return;
     account_take(&old->account->memory, old->in_memory + old->staged);
     account_take(&old->account->file, old->in_file);
-    account_take(&old->account->total, hold_size(old));
+    account_take(&old->account->total, hold_size(old) + old->reserved);
     for (i = 0; i < old->n_chunks; i++)
         free(old->chunk[i]);
     free(old->chunk);
@@ -202,15 +208,12 @@ static size_t chunk_size(const struct hold *hold, size_t index)
 
 static enum hold_error add_chunk(struct hold *hold)
 {
-    size_t room = hold->chunks_room ? hold->chunks_room * 2 : SMALL_CHUNKS;
-    char *memory, **array;
+    char *memory;
 
-    if (hold->n_chunks == hold->chunks_room) {
-        array = realloc(hold->chunk, room * sizeof *array);
-        if (array == NULL)
+    if (hold->chunk == NULL) {
+        hold->chunk = calloc(chunk_index(hold->limits->memory - 1) + 1, sizeof *hold->chunk);
+        if (hold->chunk == NULL)
             return fail(hold, HOLD_NO_MEMORY, 0);
-        hold->chunk = array;
-        hold->chunks_room = room;
     }
     memory = malloc(chunk_size(hold, hold->n_chunks));
     if (memory == NULL)
@@ -219,19 +222,27 @@ static enum hold_error add_chunk(struct hold *hold)
     return HOLD_OK;
 }
 
+static void publish(struct hold *hold)
+{
+    atomic_store_explicit(&hold->published, (uint64_t)hold->in_memory + hold->in_file,
+                          memory_order_release);
+}
+
 static enum hold_error flush(struct hold *hold)
 {
     int error;
 
     if (hold->staged == 0)
         return HOLD_OK;
-    error = hold_file_write(hold->fd, hold->staging, hold->staged, hold->in_file);
+    error = hold_file_write(hold->fd, hold->staging, hold->staged,
+                            (uint64_t)hold->in_memory + hold->in_file);
     if (error != 0)
         return fail_file(hold, error);
     account_take(&hold->account->memory, hold->staged);
     account_add(&hold->account->file, hold->staged);
     hold->in_file += hold->staged;
     hold->staged = 0;
+    publish(hold);
     return HOLD_OK;
 }
 
@@ -284,6 +295,43 @@ enum hold_error hold_space(struct hold *hold, void **ptr, size_t *len)
     return HOLD_OK;
 }
 
+/* May `n` more bytes come in? Without the account's word. */
+static bool fits(const struct hold *hold, size_t n)
+{
+    return n <= hold->limits->max_size && hold_size(hold) <= hold->limits->max_size - n;
+}
+
+enum hold_error hold_reserve(struct hold *hold, size_t n)
+{
+    if (hold->error != HOLD_OK)
+        return hold->error;
+    if (n > hold->offered || hold->reserved > 0)
+        return HOLD_STATE;
+    if (!fits(hold, n))
+        return HOLD_TOO_LARGE;
+    if (!account_admit(hold->account, n))
+        return HOLD_TOTAL;
+    hold->reserved = n;
+    return HOLD_OK;
+}
+
+/* Takes `n` bytes from what is reserved, or else from the account; the rest goes back. */
+static bool admit(struct hold *hold, size_t n)
+{
+    size_t reserved = hold->reserved;
+
+    hold->reserved = 0;
+    if (reserved == 0)
+        return account_admit(hold->account, n);
+    if (n > reserved && !account_admit(hold->account, n - reserved)) {
+        account_take(&hold->account->total, reserved);
+        return false;
+    }
+    if (n < reserved)
+        account_take(&hold->account->total, reserved - n);
+    return true;
+}
+
 enum hold_error hold_commit(struct hold *hold, size_t n)
 {
     if (hold->error != HOLD_OK)
@@ -291,15 +339,17 @@ enum hold_error hold_commit(struct hold *hold, size_t n)
     if (n > hold->offered || hold->finished)
         return fail(hold, HOLD_STATE, 0);
     hold->offered = 0;
-    if (n > hold->limits->max_size || hold_size(hold) > hold->limits->max_size - n)
+    if (!fits(hold, n))
         return fail(hold, HOLD_TOO_LARGE, 0);
-    if (!account_admit(hold->account, n))
+    if (!admit(hold, n))
         return fail(hold, HOLD_TOTAL, 0);
     account_add(&hold->account->memory, n);
-    if (hold->in_memory < hold->limits->memory)
+    if (hold->in_memory < hold->limits->memory) {
         hold->in_memory += n;
-    else
+        publish(hold);
+    } else {
         hold->staged += n;
+    }
     return HOLD_OK;
 }
 
@@ -340,6 +390,75 @@ enum hold_error hold_finish(struct hold *hold)
     hold->staging = NULL;
     hold->finished = true;
     return HOLD_OK;
+}
+
+enum hold_error hold_publish(struct hold *hold)
+{
+    return hold->error != HOLD_OK ? hold->error : flush(hold);
+}
+
+uint64_t hold_published(const struct hold *hold)
+{
+    return atomic_load_explicit(&hold->published, memory_order_acquire);
+}
+
+void hold_shared_peek(const struct hold *hold, uint64_t published, uint64_t offset,
+                      const void **ptr, size_t *len)
+{
+    uint64_t end = published < hold->limits->memory ? published : hold->limits->memory;
+    size_t index, left;
+
+    *ptr = NULL;
+    *len = 0;
+    if (offset >= end)
+        return;
+    index = chunk_index((size_t)offset);
+    *ptr = hold->chunk[index] + ((size_t)offset - chunk_start(index));
+    left = chunk_start(index) + chunk_size(hold, index) - (size_t)offset;
+    *len = left < end - offset ? left : (size_t)(end - offset);
+}
+
+void hold_shared_file(const struct hold *hold, uint64_t published, uint64_t offset, int *fd,
+                      off_t *position, uint64_t *len)
+{
+    bool there = offset >= hold->limits->memory && offset < published;
+
+    *fd = there ? hold->fd : -1;
+    *position = there ? (off_t)offset : 0;
+    *len = there ? published - offset : 0;
+}
+
+char *hold_copy_memory(const struct hold *hold)
+{
+    size_t size = (size_t)hold_size(hold), got = 0;
+    char *copy;
+
+    if (!hold->finished || hold->in_file > 0 || size == 0)
+        return NULL;
+    copy = malloc(size);
+    if (copy != NULL && (hold_read(hold, 0, copy, size, &got) != HOLD_OK || got != size)) {
+        free(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
+int hold_take_file(struct hold *hold)
+{
+    size_t at = 0;
+
+    if (!hold->finished || hold->in_file == 0)
+        return -1;
+    while (at < hold->in_memory) {
+        const void *piece;
+        size_t n;
+
+        hold_peek(hold, at, &piece, &n);
+        if (hold_file_write(hold->fd, piece, n, at) != 0)
+            return -1;
+        at += n;
+    }
+    return fcntl(hold->fd, F_DUPFD_CLOEXEC, 0);
 }
 
 enum hold_error hold_error(const struct hold *hold)
@@ -398,8 +517,8 @@ void hold_file(const struct hold *hold, uint64_t offset, int *fd, off_t *positio
     if (offset < hold->in_memory || offset >= hold->in_memory + hold->in_file)
         return;
     *fd = hold->fd;
-    *position = (off_t)(offset - hold->in_memory);
-    *len = hold->in_file - (uint64_t)*position;
+    *position = (off_t)offset;
+    *len = hold->in_memory + hold->in_file - offset;
 }
 
 enum hold_error hold_read(const struct hold *hold, uint64_t offset, void *buf, size_t n,
@@ -434,5 +553,5 @@ enum hold_error hold_read(const struct hold *hold, uint64_t offset, void *buf, s
 void hold_read_done(struct hold *hold, uint64_t offset)
 {
     if (hold->fd >= 0 && offset > hold->in_memory)
-        hold_file_forget(hold->fd, offset - hold->in_memory, &hold->forgotten);
+        hold_file_forget(hold->fd, offset, &hold->forgotten);
 }

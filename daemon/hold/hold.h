@@ -90,6 +90,9 @@ void hold_free(struct hold **hold);
 enum hold_error hold_space(struct hold *hold, void **ptr, size_t *len) DIVE_MUST_USE;
 /* The first `n` bytes of what hold_space() gave are content. 0 is allowed. */
 enum hold_error hold_commit(struct hold *hold, size_t n) DIVE_MUST_USE;
+/* Between the two: the hold_commit() that follows can't fail for up to `n` bytes, whatever others
+ * take from the account meanwhile. For who has nowhere else to put what was read. */
+enum hold_error hold_reserve(struct hold *hold, size_t n) DIVE_MUST_USE;
 /* Copies: for bytes that were read elsewhere, such as around the framing of chunks. */
 enum hold_error hold_append(struct hold *hold, const void *data, size_t n) DIVE_MUST_USE;
 /* The body is complete: writes what is staged, frees the staging buffer. Idempotent. After it
@@ -122,6 +125,25 @@ void hold_file(const struct hold *hold, uint64_t offset, int *fd, off_t *positio
  * at the end. HOLD_IO when the file can't be read (which doesn't change hold_error()). */
 enum hold_error hold_read(const struct hold *hold, uint64_t offset, void *buf, size_t n,
                           size_t *got) DIVE_MUST_USE;
+/* For other threads, while the hold grows: how much they may read, and where it lies. The hold's
+ * owner publishes by itself what it commits to memory or writes to the file; hold_publish() writes
+ * out what is staged, for readers that would wait too long for the next. Whoever reads holds the
+ * owner's hold alive (cache/flight.h does). `published` is what hold_published() said to the
+ * reader. */
+enum hold_error hold_publish(struct hold *hold) DIVE_MUST_USE;
+uint64_t hold_published(const struct hold *hold);
+void hold_shared_peek(const struct hold *hold, uint64_t published, uint64_t offset,
+                      const void **ptr, size_t *len);
+void hold_shared_file(const struct hold *hold, uint64_t published, uint64_t offset, int *fd,
+                      off_t *position, uint64_t *len);
+
+/* For the cache, of a finished hold. All of it in one malloc'd block, the caller's; NULL when some
+ * of it is in the file, when there is none, or without memory. */
+char *hold_copy_memory(const struct hold *hold) DIVE_MUST_USE;
+/* A descriptor, the caller's, of the file with all of the content in it, from position 0 on. -1
+ * when there is no file, or it couldn't be completed. The hold can still be read. */
+int hold_take_file(struct hold *hold) DIVE_MUST_USE;
+
 /* Bytes before `offset` won't be read again soon: lets the kernel drop their pages. A hint, cheap;
  * for large files on their way out. */
 void hold_read_done(struct hold *hold, uint64_t offset);

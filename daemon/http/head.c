@@ -201,6 +201,41 @@ int http_head_copy(struct http_head *out, const struct http_head *head)
     return 0;
 }
 
+static char *put(struct dive_span *out, struct dive_span in, char *p)
+{
+    if (in.n > 0)
+        memcpy(p, in.p, in.n);
+    *out = dive_span(p, in.n);
+    return p + in.n;
+}
+
+int http_head_with_fields(struct http_head *out, const struct http_head *from,
+                          const struct dive_field *fields, size_t n)
+{
+    size_t length = n * sizeof(*fields) + from->method.n + from->target.n + from->reason.n + 1;
+    char *bytes = NULL, *p = NULL;
+
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < n; i++)
+        length += fields[i].name.n + fields[i].value.n;
+    bytes = malloc(length);
+    if (bytes == NULL)
+        return HTTP_E_NOMEM;
+    *out = *from;
+    out->bytes = bytes;
+    out->n_bytes = length;
+    out->fields = (struct dive_field *)(void *)bytes;
+    out->n_fields = n;
+    p = put(&out->method, from->method, bytes + n * sizeof(*fields));
+    p = put(&out->target, from->target, p);
+    p = put(&out->reason, from->reason, p);
+    for (size_t i = 0; i < n; i++) {
+        p = put(&out->fields[i].name, fields[i].name, p);
+        p = put(&out->fields[i].value, fields[i].value, p);
+    }
+    return 0;
+}
+
 /* For names given by callers, in any case. */
 static bool is_named(const struct dive_field *field, const char *name, size_t n)
 {

@@ -92,6 +92,12 @@ void http_head_clear(struct http_head *head);
 /* A deep copy, for what outlives the exchange. 0, or HTTP_E_NOMEM and *out is empty. */
 int http_head_copy(struct http_head *out, const struct http_head *head) DIVE_MUST_USE;
 
+/* The message of `from` with these fields instead of its own: start line, framing and
+ * content_length are its. A deep copy, independent of both. 0, or HTTP_E_NOMEM and *out is empty.
+ */
+int http_head_with_fields(struct http_head *out, const struct http_head *from,
+                          const struct dive_field *fields, size_t n) DIVE_MUST_USE;
+
 /* Field names compare case-insensitively everywhere. The value of the first field line of that
  * name, or NULL; borrowed from the head. */
 const struct dive_span *http_field_get(const struct http_head *head, const char *name);

@@ -5,11 +5,16 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "http/chars.h"
 #include "http/range.h"
 
-enum { VALUE_MAX = 128 };
+enum {
+    VALUE_MAX = 128, /* of a single range's field */
+    SET_MAX = 1024,
+    GAP_MIN = 128, /* about what the framing of one part takes */
+};
 
 /* 1*DIGIT; a number beyond 64 bits is as good as the largest. False when it is none. */
 static bool parse_number(uint64_t *out, struct dive_span in)
@@ -26,17 +31,13 @@ static bool parse_number(uint64_t *out, struct dive_span in)
     return true;
 }
 
-enum http_range_result http_range_parse(struct dive_span value, uint64_t length,
-                                        struct http_range *out)
+/* "first-last", "first-" or "-n" against a content of `length`. */
+static enum http_range_result parse_spec(struct dive_span spec, uint64_t length,
+                                         struct http_range *out)
 {
     uint64_t first = 0, last = UINT64_MAX;
-
-    *out = (struct http_range){0, 0};
-    value = http_trim(value);
-    if (value.n > VALUE_MAX || value.n < 6 || !http_is_name(dive_span(value.p, 6), "bytes="))
-        return HTTP_RANGE_IGNORE;
-    struct dive_span spec = http_trim(dive_span(value.p + 6, value.n - 6));
     const char *dash = spec.n > 0 ? memchr(spec.p, '-', spec.n) : NULL;
+
     if (dash == NULL)
         return HTTP_RANGE_IGNORE;
     struct dive_span before = dive_span(spec.p, (size_t)(dash - spec.p));
@@ -63,6 +64,92 @@ enum http_range_result http_range_parse(struct dive_span value, uint64_t length,
     }
     *out = (struct http_range){first, last};
     return HTTP_RANGE_PARTIAL;
+}
+
+/* What stands behind "bytes=", or nothing. */
+static struct dive_span bytes_set(struct dive_span value, size_t max)
+{
+    value = http_trim(value);
+    if (value.n > max || value.n < 6 || !http_is_name(dive_span(value.p, 6), "bytes="))
+        return dive_span(NULL, 0);
+    return http_trim(dive_span(value.p + 6, value.n - 6));
+}
+
+enum http_range_result http_range_parse(struct dive_span value, uint64_t length,
+                                        struct http_range *out)
+{
+    *out = (struct http_range){0, 0};
+    return parse_spec(bytes_set(value, VALUE_MAX), length, out);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct http_range *x = a, *y = b;
+
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* Merges what overlaps, touches, or lies closer together than a part's framing. If there is none of
+ * that, the order stays as the client gave it. */
+static void coalesce(struct http_range_set *set)
+{
+    struct http_range sorted[HTTP_RANGES_MAX];
+    size_t n = 0;
+
+    memcpy(sorted, set->v, set->n * sizeof(sorted[0]));
+    if (set->n > 1)
+        qsort(sorted, set->n, sizeof(sorted[0]), compare);
+    for (size_t i = 0; i < set->n; i++) {
+        if (n > 0 && (sorted[i].first <= sorted[n - 1].last ||
+                      sorted[i].first - sorted[n - 1].last <= GAP_MIN)) {
+            if (sorted[i].last > sorted[n - 1].last)
+                sorted[n - 1].last = sorted[i].last;
+        } else {
+            sorted[n++] = sorted[i];
+        }
+    }
+    if (n == set->n)
+        return;
+    memcpy(set->v, sorted, n * sizeof(sorted[0]));
+    set->n = n;
+}
+
+enum http_range_result http_range_set_parse(struct dive_span value, uint64_t length,
+                                            struct http_range_set *out)
+{
+    struct dive_span rest = bytes_set(value, SET_MAX), spec;
+    size_t asked = 0;
+
+    *out = (struct http_range_set){.n = 0};
+    while (http_list_next(&rest, &spec)) {
+        struct http_range range;
+        enum http_range_result result = parse_spec(spec, length, &range);
+        if (++asked > HTTP_RANGES_MAX || result == HTTP_RANGE_IGNORE) {
+            out->n = 0;
+            return HTTP_RANGE_IGNORE;
+        }
+        if (result == HTTP_RANGE_PARTIAL)
+            out->v[out->n++] = range;
+    }
+    if (out->n == 0)
+        return asked > 0 ? HTTP_RANGE_UNSATISFIABLE : HTTP_RANGE_IGNORE;
+    coalesce(out);
+    if (asked > 1 && out->n == 1 && out->v[0].first == 0 && out->v[0].last == length - 1) {
+        out->n = 0;
+        return HTTP_RANGE_IGNORE;
+    }
+    return HTTP_RANGE_PARTIAL;
+}
+
+enum http_range_result http_range_set_from_request(const struct http_head *head, uint64_t length,
+                                                   struct http_range_set *out)
+{
+    const struct dive_span *value = http_field_get(head, "range");
+
+    *out = (struct http_range_set){.n = 0};
+    if (value == NULL || http_field_count(head, "range") != 1)
+        return HTTP_RANGE_IGNORE;
+    return http_range_set_parse(*value, length, out);
 }
 
 enum http_range_result http_range_from_request(const struct http_head *head, uint64_t length,

@@ -132,6 +132,10 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
         .max_size = (uint64_t)config->hold.max_size,
         .directory = config->hold.directory,
     };
+    runtime->keep_limits = runtime->hold_limits;
+    if (config->cache.directory != NULL && config->cache.max_size > 0)
+        runtime->keep_limits.directory = config->cache.directory;
+    runtime->object_max = (uint64_t)config->cache.max_object;
     snprintf(runtime->user_agent, sizeof(runtime->user_agent), "%s",
              config->dive.user_agent != NULL ? config->dive.user_agent : "dived/" DIVED_VERSION);
     if ((r = runtime_make_guard(runtime)) != 0 || (r = runtime_make_resolver_config(runtime)) != 0)

@@ -26,6 +26,8 @@ struct runtime {
     struct certificate_cache *certificates; /* NULL when interception is off */
     struct http_limits http_limits;
     struct hold_limits hold_limits;
+    struct hold_limits keep_limits;         /* of what may be stored: on the disk of the store */
+    uint64_t object_max;                    /* bytes of a stored content */
     struct resolver_config resolver_config; /* points into `config` and the arrays below */
     const char **forward;
     struct resolver_stub *stubs;

@@ -17,6 +17,20 @@ static void shared_unlock(void *arg)
     pthread_mutex_unlock(arg);
 }
 
+static int shared_make_store(struct shared *shared, const struct config *config)
+{
+    struct store_options options = {
+        .directory = config->cache.directory,
+        .max_size = (uint64_t)config->cache.max_size,
+        .memory = (uint64_t)config->cache.memory,
+        .object_max = (uint64_t)config->cache.max_object,
+    };
+
+    if (options.max_size == 0 && options.memory == 0)
+        return 0;
+    return store_new(&shared->store, &options);
+}
+
 int shared_init(struct shared *shared, const struct config *config)
 {
     struct dive_lock lock = {shared_lock, shared_unlock, &shared->records_lock};
@@ -32,7 +46,9 @@ int shared_init(struct shared *shared, const struct config *config)
     if ((r = dive_record_cache_new(&shared->records, RECORD_CACHE_ENTRIES, &lock)) != 0 ||
         (r = dive_memory_new(&shared->policies, POLICY_MEMORY_ENTRIES, &policies)) != 0 ||
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
-        (r = report_limiter_new(&shared->report_limiter)) != 0)
+        (r = report_limiter_new(&shared->report_limiter)) != 0 ||
+        (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
+        (r = shared_make_store(shared, config)) != 0)
         shared_destroy(shared);
     return r;
 }
@@ -43,6 +59,9 @@ void shared_destroy(struct shared *shared)
     dive_memory_free(&shared->policies);
     trace_ring_free(&shared->traces);
     report_limiter_free(&shared->report_limiter);
+    flights_free(&shared->flights);
+    remember_free(&shared->remember);
+    store_free(&shared->store);
     pthread_mutex_destroy(&shared->records_lock);
     pthread_mutex_destroy(&shared->policies_lock);
 }

@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "cache/flight.h"
+#include "cache/remember.h"
+#include "cache/store.h"
 #include "config/config.h"
 #include "hold/hold.h"
 #include "lib/memory.h"
@@ -25,6 +28,9 @@ struct shared {
     struct dive_memory *policies; /* domains that had a policy */
     pthread_mutex_t policies_lock;
     struct hold_account hold;
+    struct store *store; /* NULL: nothing is stored */
+    struct flights *flights;
+    struct remember *remember;
     struct trace_ring *traces;
     struct report_limiter *report_limiter;
     _Atomic uint64_t next_exchange;

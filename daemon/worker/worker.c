@@ -24,6 +24,7 @@
     (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
 #define HOUSEKEEPING_MS 1000
 #define DRAIN_TICK_MS 50
+#define POSTS_PER_TURN 256
 
 int64_t worker_now(const struct worker *worker)
 {
@@ -152,6 +153,38 @@ static void worker_switch_runtime(struct worker *worker, struct runtime *runtime
 
 /* ---- the mailbox ---- */
 
+static void worker_wake(struct worker *worker)
+{
+    uint64_t one = 1;
+
+    (void)!write(worker->mailbox_fd, &one, sizeof(one));
+}
+
+/* Some of them; others have their turn before the rest. */
+static void worker_run_posts(struct worker *worker)
+{
+    struct worker_post *post;
+    bool more;
+
+    for (unsigned i = 0; i < POSTS_PER_TURN; i++) {
+        pthread_mutex_lock(&worker->mailbox_lock);
+        post = TAILQ_FIRST(&worker->mailbox_posts);
+        if (post != NULL) {
+            TAILQ_REMOVE(&worker->mailbox_posts, post, link);
+            post->posted = false;
+        }
+        pthread_mutex_unlock(&worker->mailbox_lock);
+        if (post == NULL)
+            return;
+        post->fn(post);
+    }
+    pthread_mutex_lock(&worker->mailbox_lock);
+    more = !TAILQ_EMPTY(&worker->mailbox_posts);
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    if (more)
+        worker_wake(worker);
+}
+
 static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -176,13 +209,7 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     free(sockets);
     if (drain)
         worker_begin_drain(worker);
-}
-
-static void worker_wake(struct worker *worker)
-{
-    uint64_t one = 1;
-
-    (void)!write(worker->mailbox_fd, &one, sizeof(one));
+    worker_run_posts(worker);
 }
 
 /* From the mailbox, locked: the socket that an unread reload was to open at `address`, or -1. */
@@ -226,6 +253,30 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
     pthread_mutex_unlock(&worker->mailbox_lock);
     worker_wake(worker);
     return 0;
+}
+
+void worker_post(struct worker *worker, struct worker_post *post)
+{
+    bool wake = false;
+
+    pthread_mutex_lock(&worker->mailbox_lock);
+    if (!post->posted) {
+        post->posted = true;
+        wake = TAILQ_EMPTY(&worker->mailbox_posts);
+        TAILQ_INSERT_TAIL(&worker->mailbox_posts, post, link);
+    }
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    if (wake)
+        worker_wake(worker);
+}
+
+void worker_unpost(struct worker *worker, struct worker_post *post)
+{
+    pthread_mutex_lock(&worker->mailbox_lock);
+    if (post->posted)
+        TAILQ_REMOVE(&worker->mailbox_posts, post, link);
+    post->posted = false;
+    pthread_mutex_unlock(&worker->mailbox_lock);
 }
 
 void worker_drain(struct worker *worker)
@@ -284,6 +335,7 @@ int worker_new(struct worker **out, unsigned index, struct shared *shared, struc
     TAILQ_INIT(&w->listeners);
     TAILQ_INIT(&w->clients);
     TAILQ_INIT(&w->exchanges);
+    TAILQ_INIT(&w->mailbox_posts);
     pthread_mutex_init(&w->mailbox_lock, NULL);
     http_buffer_init(&w->scratch, WORKER_HEAD_MAX);
     w->io_buffer = malloc(WORKER_IO_BUFFER);

@@ -30,6 +30,14 @@
 
 #define WORKER_IO_BUFFER (64 * 1024)
 
+/* Something that another thread wants this worker to do: see worker_post(). Zeroed memory is "not
+ * posted". */
+struct worker_post {
+    TAILQ_ENTRY(worker_post) link;
+    void (*fn)(struct worker_post *post);
+    bool posted;
+};
+
 struct client_connection;
 struct listener;
 struct origin_pool;
@@ -67,6 +75,7 @@ struct worker {
     int *mailbox_listen;             /* sockets of that runtime's listeners, in their order */
     size_t mailbox_listen_count;
     bool mailbox_drain;
+    TAILQ_HEAD(post_list, worker_post) mailbox_posts;
 };
 
 /* Makes everything but the listeners; doesn't start the thread. `why` gets a sentence on failure.
@@ -83,6 +92,11 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
                   size_t count) DIVE_MUST_USE;
 /* From another thread: stop accepting, finish what runs, end after timeouts.drain at the latest. */
 void worker_drain(struct worker *worker);
+/* From any thread: `post->fn(post)` is called by the worker's thread, soon and once; posting what
+ * is posted changes nothing. The memory is the caller's and must stay until it has been called, or
+ * worker_unpost() has taken it back (in the worker's own thread only). */
+void worker_post(struct worker *worker, struct worker_post *post);
+void worker_unpost(struct worker *worker, struct worker_post *post);
 /* Waits for the thread and frees the worker. */
 void worker_join(struct worker **worker);
 

@@ -209,29 +209,6 @@ Test(test_config_load, the_whole_file)
     config_unref(&cfg);
 }
 
-Test(test_config_load, unused_keys_are_named)
-{
-    static const char text[] = "version: 1\ncache: {directory: /c, memory: 1MiB}\n";
-    struct config_problems problems = {0};
-    struct config *cfg;
-    char line[256];
-
-    cr_assert_eq(config_parse("t.yaml", NULL, text, strlen(text), &cfg, &problems), 0);
-    cr_assert_eq(problems.errors, 0);
-    cr_assert_eq(problems.warnings, 2);
-    cr_assert_eq(problems.n, 2);
-    config_problem_format(&problems, 0, line, sizeof(line));
-    cr_assert_str_eq(line,
-                     "t.yaml:2:20: warning: cache.directory: accepted, not used by this version");
-    config_problem_format(&problems, 1, line, sizeof(line));
-    cr_assert_str_eq(line,
-                     "t.yaml:2:32: warning: cache.memory: accepted, not used by this version");
-    config_problem_format(&problems, 0, line, 7);
-    cr_assert_str_eq(line, "t.yaml");
-    config_unref(&cfg);
-    config_problems_free(&problems);
-}
-
 Test(test_config_load, an_empty_section_is_all_defaults)
 {
     struct config *cfg = parse("version: 1\ndns:\nhold: {}\nlog: ~\n");

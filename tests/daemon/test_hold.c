@@ -419,7 +419,7 @@ Test(hold, a_file_that_lost_bytes_is_an_error)
     cr_assert_eq(fill(MEMORY + 1000, SIZE_MAX), HOLD_OK);
     cr_assert_eq(hold_finish(hold), HOLD_OK);
     hold_file(hold, MEMORY, &fd, &position, &len);
-    cr_assert(fd >= 0 && position == 0 && len == 1000);
+    cr_assert(fd >= 0 && position == MEMORY && len == 1000);
     cr_assert_eq(ftruncate(fd, 500), 0);
     cr_assert_eq(hold_read(hold, MEMORY + 495, buf, 10, &got), HOLD_IO);
     cr_assert_eq(hold_error(hold), HOLD_OK);

@@ -54,7 +54,8 @@ def settings(lab, directory, port):
                 "unbound": {"do-not-query-localhost": False}},
         "dive": {"mode": "enforce"},
         "hold": {"directory": where("hold")},
-        "cache": {"directory": where("objects")},
+        # Scenarios look at what an origin does to one request; those of the cache switch it on.
+        "cache": {"directory": where("objects"), "memory": 0, "max-size": 0},
         "access": {"clients": ["127.0.0.0/8"],
                    "connect-ports": [443] + [lab.ports[name] for name in
                                              ("https", "origin-tls", "origin", "http", "collector",
