@@ -42,6 +42,7 @@ struct daemon {
     struct admin *admin;
     char *state_directory;       /* NULL: nothing outlives the process */
     bool state_failed;           /* told once */
+    pthread_mutex_t state_lock;  /* the admin thread saves too */
     pthread_mutex_t reload_lock; /* SIGHUP and the control socket may both ask for one */
 };
 
@@ -333,23 +334,34 @@ static void load_state(struct daemon *daemon)
     if (directory == NULL)
         return;
     daemon->state_directory = strdup(directory);
+    if (daemon->state_directory == NULL) {
+        log_warning("state", "the state is not saved: out of memory");
+        return;
+    }
     r = state_load(&daemon->shared, directory, time(NULL), why, sizeof(why));
     if (r != 0 && r != DIVE_E_NOT_FOUND)
         log_warning("state", "%s/" STATE_FILE " is ignored: %s", directory, why);
 }
 
-static void save_state(struct daemon *daemon)
+static int save_state(struct daemon *daemon)
 {
     char why[512] = "";
+    int r;
 
     if (daemon->state_directory == NULL)
-        return;
-    if (state_save(&daemon->shared, daemon->state_directory, time(NULL), why, sizeof(why)) == 0) {
-        daemon->state_failed = false;
-    } else if (!daemon->state_failed) {
-        daemon->state_failed = true;
+        return 0;
+    pthread_mutex_lock(&daemon->state_lock);
+    r = state_save(&daemon->shared, daemon->state_directory, time(NULL), why, sizeof(why));
+    if (r != 0 && !daemon->state_failed)
         log_warning("state", "the state is not saved: %s", why);
-    }
+    daemon->state_failed = r != 0;
+    pthread_mutex_unlock(&daemon->state_lock);
+    return r;
+}
+
+static int on_admin_save(void *arg)
+{
+    return save_state(arg);
 }
 
 /* ---- life ---- */
@@ -357,7 +369,7 @@ static void save_state(struct daemon *daemon)
 static int daemon_start(struct daemon *daemon)
 {
     const struct config *config = daemon->runtime->config;
-    const struct admin_hooks hooks = {daemon, on_admin_reload, on_admin_status};
+    const struct admin_hooks hooks = {daemon, on_admin_reload, on_admin_status, on_admin_save};
     struct findings findings = {.to_log = true};
     size_t n = config->listeners.n;
     char why[512];
@@ -398,7 +410,7 @@ static void daemon_stop(struct daemon *daemon)
             worker_drain(daemon->workers[i]);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(&daemon->workers[i]);
-    save_state(daemon);
+    (void)!save_state(daemon);
     free(daemon->state_directory);
     runtime_unref(&daemon->runtime);
     shared_destroy(&daemon->shared);
@@ -424,7 +436,7 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
             return;
         }
         if (now < saved || now - saved >= STATE_SAVE_SECONDS) {
-            save_state(daemon);
+            (void)!save_state(daemon);
             saved = now;
         }
     }
@@ -432,7 +444,9 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
 
 static int serve(const char *file)
 {
-    struct daemon daemon = {.config_file = file, .reload_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct daemon daemon = {.config_file = file,
+                            .reload_lock = PTHREAD_MUTEX_INITIALIZER,
+                            .state_lock = PTHREAD_MUTEX_INITIALIZER};
     struct findings findings = {0};
     sigset_t signals;
     int r;

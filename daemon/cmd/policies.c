@@ -53,7 +53,12 @@ int command_policies(const struct command *command, int argc, char **argv)
         r = command_print_json(answer);
     } else {
         json_array_foreach(json_object_get(answer, "policies"), i, policy) print_policy(policy);
+        if (json_is_true(json_object_get(answer, "more")))
+            puts("(there are more)");
     }
+    if (r == COMMAND_OK && json_is_false(json_object_get(answer, "saved")))
+        command_error("forgotten, but that could not be saved: a crash of the daemon would bring "
+                      "it back (its log says why)");
     json_decref(answer);
     return r;
 }

@@ -16,10 +16,10 @@
 #define STATE_BYTES_MAX (256u << 20)
 #define STATE_SAVE_SECONDS 300
 
-/* Both block on the disk: from main's thread only. 0 or a negative DIVE_E* with a sentence in
- * `why`; DIVE_E_NOT_FOUND from load without a file, which is no failure. Entries whose time is over
- * or lies in the future are left out by what they are loaded into. save makes `directory` (0700)
- * if it isn't there. */
+/* Both block on the disk. One call at a time (the caller's lock). 0 or a negative DIVE_E* with a
+ * sentence in `why`; DIVE_E_NOT_FOUND from load without a file, which is no failure. Entries whose
+ * time is over or lies in the future are left out by what they are loaded into. save makes
+ * `directory` (0700) if it isn't there. */
 int state_load(struct shared *shared, const char *directory, int64_t now, char *why,
                size_t why_size) DIVE_MUST_USE;
 int state_save(struct shared *shared, const char *directory, int64_t now, char *why,

@@ -11,8 +11,10 @@ from expect import blocked, eventually, passed, released
 GOOD = "/01/size-1k"
 FLIPPED = "/01/size-1k-flipped"
 ZONE = "seen.example."
-# libunbound believes nothing for longer than a second, so that a change of DNSSEC shows at once.
-SHORT_DNS = {"unbound": {"do-not-query-localhost": False, "cache-max-ttl": 1, "cache-max-negative-ttl": 1}}
+# libunbound believes nothing for longer than a second, and there is but one of them (each worker has its
+# own), so that a change of DNSSEC shows at once and everywhere.
+FORGETFUL = {"workers": 1, "dns": {"unbound": {"do-not-query-localhost": False, "cache-max-ttl": 1,
+                                               "cache-max-negative-ttl": 1}}}
 LOST = "this domain had a policy"
 IGNORED = "is ignored: "
 
@@ -59,7 +61,7 @@ def insecure(one, lab, host):
 
 
 def test_a_policy_that_becomes_insecure_is_refused_until_it_is_forgotten(dived, lab, body, host):
-    one = dived(dns=SHORT_DNS)
+    one = dived(**FORGETFUL)
     never = lab.new_host(zone="seen.example")
     released(one.curl(lab.url(host, GOOD)), body[GOOD])
     assert host in remembered(one)
@@ -84,8 +86,26 @@ def test_a_policy_that_becomes_insecure_is_refused_until_it_is_forgotten(dived, 
         passed(one.curl(lab.url(host, FLIPPED)), body[FLIPPED])
 
 
+def test_what_was_forgotten_stays_so_after_a_crash(dived, lab, body, host):
+    one = dived(**FORGETFUL)
+    released(one.curl(lab.url(host, GOOD)), body[GOOD])
+    restart(one)
+    assert host in remembered(one)
+    assert policies(one, "forget", host).returncode == 0
+    crash(one)
+    assert host not in remembered(one)
+
+
+def test_a_forgotten_policy_that_can_not_be_saved_is_told(dived, lab, body, host):
+    one = dived(state={"directory": "/proc/nowhere"})
+    released(one.curl(lab.url(host, GOOD)), body[GOOD])
+    done = policies(one, "forget", host)
+    assert done.returncode == 0 and "could not be saved" in done.stderr, done
+    assert host not in remembered(one)
+
+
 def test_a_validated_absence_lets_the_domain_go(dived, lab, body, host):
-    one = dived(dns=SHORT_DNS)
+    one = dived(**FORGETFUL)
     released(one.curl(lab.url(host, GOOD)), body[GOOD])
     lab.dns.remove_policy(host)
     eventually(lambda: one.curl(lab.url(host, FLIPPED)).status == 200, 10, "the absence")
@@ -108,7 +128,7 @@ def test_bogus_and_missing_answers_that_are_ignored_lose_no_seen_policy(faulty_d
 
 
 def test_it_can_be_switched_off(dived, lab, body, host):
-    one = dived(dns=SHORT_DNS, dive={"remember-policies": "0s"})
+    one = dived(dive={"remember-policies": "0s"}, **FORGETFUL)
     released(one.curl(lab.url(host, GOOD)), body[GOOD])
     assert not remembered(one)
     with lab.dns.without_ds(ZONE):
@@ -117,7 +137,7 @@ def test_it_can_be_switched_off(dived, lab, body, host):
 
 
 def test_it_lasts_as_long_as_the_configuration_says(dived, lab, body, host):
-    one = dived(dns=SHORT_DNS, dive={"remember-policies": "6s"})
+    one = dived(dive={"remember-policies": "6s"}, **FORGETFUL)
     released(one.curl(lab.url(host, GOOD)), body[GOOD])
     seen = time.monotonic()
     with lab.dns.without_ds(ZONE):
@@ -129,7 +149,7 @@ def test_it_lasts_as_long_as_the_configuration_says(dived, lab, body, host):
 
 def test_a_report_only_policy_that_is_gone_is_only_logged(dived, lab, body):
     host = lab.new_host(zone="seen.example", directives=("report-only",))
-    one = dived(dns=SHORT_DNS)
+    one = dived(**FORGETFUL)
     assert one.curl(lab.url(host, GOOD)).status == 200
     with lab.dns.without_ds(ZONE):
         restart(one)
@@ -203,7 +223,7 @@ def fifo(path):
 
 @pytest.mark.parametrize("damage", [corrupt, truncated, foreign, empty, group_writable, link, fifo])
 def test_a_state_file_that_is_not_wholly_good_is_ignored(dived, lab, body, host, damage):
-    one = dived(dns=SHORT_DNS)
+    one = dived(**FORGETFUL)
     released(one.curl(lab.url(host, GOOD)), body[GOOD])
     assert one.stop() is None
     assert os.stat(state_of(one)).st_mode & 0o7777 == 0o600
