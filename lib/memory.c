@@ -26,7 +26,8 @@ struct seen {
     LIST_ENTRY(seen) bucket;
     TAILQ_ENTRY(seen) link;
     struct group *group;
-    int64_t value, at; /* at: Unix seconds */
+    int64_t value, at; /* at: Unix seconds; when it was forgotten, if it was */
+    bool forgotten;    /* only a mark is left, which isn't counted in `live` */
     char name[];
 };
 
@@ -36,7 +37,7 @@ LIST_HEAD(group_bucket, group);
 struct dive_memory {
     struct dive_lock lock;
     uint64_t seed[2];
-    size_t n, max, mask;
+    size_t n, live, max, mask;
     struct group_bucket all;
     struct seen_bucket *names;
     struct group_bucket *groups;
@@ -100,6 +101,7 @@ static void drop(struct dive_memory *memory, struct seen *s)
     if (--group->n == 0)
         drop_group(group);
     memory->n--;
+    memory->live -= !s->forgotten;
     free(s);
 }
 
@@ -201,7 +203,22 @@ static int insert(struct dive_memory *memory, const char *name, const char *doma
     TAILQ_INSERT_TAIL(&s->group->seen, s, link);
     s->group->n++;
     memory->n++;
+    memory->live++;
     return 0;
+}
+
+static void touch(struct seen *s, int64_t at)
+{
+    s->at = at;
+    TAILQ_REMOVE(&s->group->seen, s, link);
+    TAILQ_INSERT_TAIL(&s->group->seen, s, link);
+}
+
+/* Forgotten in the second `now` or shortly after. A mark further ahead is of a clock that has been
+ * set back since. */
+static bool marked(const struct seen *s, int64_t now)
+{
+    return s->forgotten && now <= s->at && s->at - now <= DIVE_MEMORY_MARK_SECONDS;
 }
 
 int dive_memory_put(struct dive_memory *memory, const char *name, const char *domain, int64_t value,
@@ -213,13 +230,14 @@ int dive_memory_put(struct dive_memory *memory, const char *name, const char *do
     if (!*name || strlen(name) > DIVE_MEMORY_NAME_MAX || strlen(domain) > DIVE_MEMORY_NAME_MAX)
         return DIVE_E_LIMIT;
     lock(memory);
-    if ((s = find(memory, name))) {
-        s->value = value;
-        s->at = now;
-        TAILQ_REMOVE(&s->group->seen, s, link);
-        TAILQ_INSERT_TAIL(&s->group->seen, s, link);
-    } else {
+    s = find(memory, name);
+    if (!s) {
         r = insert(memory, name, domain, value, now);
+    } else if (!marked(s, now)) {
+        memory->live += s->forgotten;
+        s->forgotten = false;
+        s->value = value;
+        touch(s, now);
     }
     unlock(memory);
     return r;
@@ -232,7 +250,7 @@ bool dive_memory_get(struct dive_memory *memory, const char *name, int64_t now, 
     bool live = false;
 
     lock(memory);
-    if ((s = find(memory, name))) {
+    if ((s = find(memory, name)) && !s->forgotten) {
         if (s->at > now)
             s->at = now;
         live = now - s->at <= lifetime;
@@ -247,15 +265,34 @@ bool dive_memory_get(struct dive_memory *memory, const char *name, int64_t now, 
     return live;
 }
 
-bool dive_memory_forget(struct dive_memory *memory, const char *name)
+static bool forget(struct dive_memory *memory, const char *name, int64_t at, bool whenever)
 {
     struct seen *s;
+    bool there;
 
     lock(memory);
-    if ((s = find(memory, name)))
-        drop(memory, s);
+    s = find(memory, name);
+    /* No answer is on its way for so long; then the clock was set back since it was seen. */
+    whenever = whenever || (s && s->at - at > DIVE_MEMORY_MARK_SECONDS);
+    there = s && !s->forgotten && (whenever || s->at <= at);
+    if (there) {
+        s->forgotten = true;
+        memory->live--;
+    }
+    if (there || (s && s->forgotten && at > s->at))
+        touch(s, at);
     unlock(memory);
-    return s != NULL;
+    return there;
+}
+
+bool dive_memory_forget(struct dive_memory *memory, const char *name, int64_t at)
+{
+    return forget(memory, name, at, true);
+}
+
+bool dive_memory_disprove(struct dive_memory *memory, const char *name, int64_t at)
+{
+    return forget(memory, name, at, false);
 }
 
 size_t dive_memory_entries(struct dive_memory *memory)
@@ -263,7 +300,7 @@ size_t dive_memory_entries(struct dive_memory *memory)
     size_t n;
 
     lock(memory);
-    n = memory->n;
+    n = memory->live;
     unlock(memory);
     return n;
 }
@@ -280,7 +317,7 @@ int dive_memory_each(struct dive_memory *memory,
     lock(memory);
     LIST_FOREACH (g, &memory->all, all) {
         TAILQ_FOREACH (s, &g->seen, link)
-            if ((r = each(arg, s->name, g->name, s->value, s->at)))
+            if (!s->forgotten && (r = each(arg, s->name, g->name, s->value, s->at)))
                 break;
         if (r)
             break;

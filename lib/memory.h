@@ -21,6 +21,7 @@
 #define DIVE_MEMORY_MAX (1u << 20)               /* entries of one memory */
 #define DIVE_MEMORY_LIFETIME_MAX (366 * 86400ll) /* seconds */
 #define DIVE_MEMORY_NAME_MAX 320                 /* bytes */
+#define DIVE_MEMORY_MARK_SECONDS 60              /* see dive_memory_forget() */
 
 /* The number of a remembered policy. */
 #define DIVE_REMEMBERED_ENFORCED 1
@@ -35,8 +36,9 @@ int dive_memory_new(struct dive_memory **out, size_t max_entries,
 void dive_memory_free(struct dive_memory **memory);
 
 /* `domain` gives the group; it may be `name` itself. Everything is copied. Seen at `now` (Unix
- * seconds), with `value` in place of what was there. DIVE_E_NOMEM: what was there stays;
- * DIVE_E_LIMIT: a name longer than DIVE_MEMORY_NAME_MAX, or empty. */
+ * seconds), with `value` in place of what was there; nothing happens (0) when `name` was forgotten
+ * at that second or later. DIVE_E_NOMEM: what was there stays; DIVE_E_LIMIT: a name longer than
+ * DIVE_MEMORY_NAME_MAX, or empty. */
 int dive_memory_put(struct dive_memory *memory, const char *name, const char *domain, int64_t value,
                     int64_t now) DIVE_MUST_USE;
 
@@ -46,8 +48,12 @@ int dive_memory_put(struct dive_memory *memory, const char *name, const char *do
 bool dive_memory_get(struct dive_memory *memory, const char *name, int64_t now, int64_t lifetime,
                      int64_t *value, int64_t *seen);
 
-bool dive_memory_forget(struct dive_memory *memory, const char *name); /* was it there? */
-size_t dive_memory_entries(struct dive_memory *memory);
+/* Was it there? forget: whenever it was seen. disprove: only if it was seen no later than `at`, the
+ * second in which it wasn't so any more. Both leave a mark for a while: whoever saw it at `at` or
+ * before and only now comes to say so changes nothing, so within one second absence wins. */
+bool dive_memory_forget(struct dive_memory *memory, const char *name, int64_t at);
+bool dive_memory_disprove(struct dive_memory *memory, const char *name, int64_t at);
+size_t dive_memory_entries(struct dive_memory *memory); /* without what was forgotten */
 
 /* All of them, the groups in no order, within a group what was seen longest ago first. Runs under
  * the lock, borrows, must not call the memory; what it returns other than 0 ends the walk and is

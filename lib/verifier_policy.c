@@ -79,16 +79,13 @@ int verifier_policy_begin(struct dive_verifier *v, int64_t now)
 static void remember(struct dive_verifier *v, const struct lookup *l,
                      const struct dive_policy *policy)
 {
-    int64_t value, seen;
+    int64_t value;
     int r;
 
     if (!v->options.policies || l->source != LOOKUP_ASKED)
         return;
     if (!policy || (!policy->strict && policy->n_scopes == 0)) {
-        if (dive_memory_get(v->options.policies, l->domain, l->answered_at,
-                            v->options.remember_policies, NULL, &seen) &&
-            seen <= l->answered_at)
-            dive_memory_forget(v->options.policies, l->domain);
+        dive_memory_disprove(v->options.policies, l->domain, l->answered_at);
         return;
     }
     value = policy->report_only ? DIVE_REMEMBERED_REPORT_ONLY : DIVE_REMEMBERED_ENFORCED;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/private.h"
@@ -87,8 +88,9 @@ static json_t *control_reload(struct admin *admin, const json_t *request)
     return answer;
 }
 
-#define POLICY_LIST_MAX 10000 /* of one answer: with the longest of names within ADMIN_ANSWER_MAX  \
-                               */
+#define POLICY_LIST_MAX                                                                            \
+    10000 /* of one answer: with the longest of names within ADMIN_ANSWER_MAX                      \
+           */
 #define POLICY_LIST_CUT 1
 
 static int control_add_policy(void *arg, const char *name, const char *group, int64_t value,
@@ -108,7 +110,7 @@ static json_t *control_forget_policy(struct admin *admin, const char *domain)
 {
     bool saved;
 
-    if (!dive_memory_forget(admin->shared->policies, domain))
+    if (!dive_memory_forget(admin->shared->policies, domain, time(NULL)))
         return admin_control_failed("no policy of that domain is remembered");
     saved = admin->hooks.save == NULL || admin->hooks.save(admin->hooks.arg) == 0;
     return json_pack("{s:b, s:b}", "ok", 1, "saved", saved);

@@ -74,8 +74,68 @@ Test(memory, limits)
     name[DIVE_MEMORY_NAME_MAX] = '\0';
     cr_assert_eq(dive_memory_put(memory, name, "a", 1, 1), 0);
     cr_assert_eq(dive_memory_put(memory, "", "a", 1, 1), DIVE_E_LIMIT);
-    cr_assert(dive_memory_forget(memory, name));
-    cr_assert_not(dive_memory_forget(memory, name));
+    cr_assert(dive_memory_forget(memory, name, 1));
+    cr_assert_not(dive_memory_forget(memory, name, 1));
+    dive_memory_free(&memory);
+}
+
+static int count(void *arg, const char *name, const char *group, int64_t value, int64_t seen)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+Test(memory, what_was_forgotten_is_not_brought_back_by_who_saw_it_before)
+{
+    int n = 0;
+
+    new_memory(4);
+    put("a.example", 1000);
+    cr_assert_not(dive_memory_disprove(memory, "a.example", 999), "seen since");
+    cr_assert(has("a.example", 1000));
+    cr_assert(dive_memory_disprove(memory, "a.example", 1000));
+    cr_assert_not(dive_memory_disprove(memory, "a.example", 1000));
+    cr_assert_eq(dive_memory_entries(memory), 0);
+    cr_assert_eq(dive_memory_each(memory, count, &n), 0);
+    cr_assert_eq(n, 0);
+    put("a.example", 1000);
+    cr_assert_not(has("a.example", 1000), "the absence wins within a second");
+    put("a.example", 990);
+    cr_assert_not(has("a.example", 1000));
+    cr_assert_not(dive_memory_disprove(memory, "a.example", 1005), "once more, later");
+    put("a.example", 1005);
+    cr_assert_not(has("a.example", 1005));
+    put("a.example", 1006);
+    cr_assert(has("a.example", 1006));
+    cr_assert_eq(dive_memory_entries(memory), 1);
+    put("a.example", 2000);
+    cr_assert(dive_memory_forget(memory, "a.example", 1500), "whenever it was seen");
+    cr_assert_eq(dive_memory_entries(memory), 0);
+    put("a.example", 1500 - DIVE_MEMORY_MARK_SECONDS);
+    cr_assert_not(has("a.example", 1500));
+    put("a.example", 1500 - DIVE_MEMORY_MARK_SECONDS - 1);
+    cr_assert(has("a.example", 1500), "the clock was set back");
+    put("a.example", 5000);
+    cr_assert_not(dive_memory_disprove(memory, "a.example", 5000 - DIVE_MEMORY_MARK_SECONDS));
+    cr_assert(dive_memory_disprove(memory, "a.example", 4999 - DIVE_MEMORY_MARK_SECONDS));
+    dive_memory_free(&memory);
+}
+
+/* They are dropped as all others are. */
+Test(memory, marks_take_no_more_room_than_the_bound)
+{
+    char name[64];
+
+    new_memory(8);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "n%d.evil.test", i);
+        put(name, i);
+        cr_assert(dive_memory_forget(memory, name, i));
+    }
+    cr_assert_eq(dive_memory_entries(memory), 0);
+    put("a.example", 1000);
+    put("b.example", 1000);
+    cr_assert_eq(dive_memory_entries(memory), 2);
     dive_memory_free(&memory);
 }
 
@@ -154,6 +214,25 @@ Test(memory, a_validated_absence_and_a_policy_without_scopes_release)
         lab_free(lab);
         dive_memory_free(&memory);
     }
+}
+
+Test(memory, within_one_second_the_absence_wins)
+{
+    struct lab *lab = remembering();
+
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    lab_dns(lab, "_dive.dive.example", DIVE_DNS_SECURE, NULL);
+    cr_assert_eq(lab_run(lab), DIVE_NOT_SUPPORTED);
+    lab_dns(lab, "_dive.dive.example", DIVE_DNS_SECURE, LAB_POLICY_01);
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_eq(dive_memory_entries(memory), 0);
+    lab->now++;
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_eq(dive_memory_entries(memory), 1);
+    gone(lab, DIVE_DNS_INSECURE);
+    lab_rejects(lab, "dnssec-unavailable");
+    lab_free(lab);
+    dive_memory_free(&memory);
 }
 
 Test(memory, only_the_level_that_had_the_policy_counts)
