@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "signature_memo.h"
+#include "record_cache.h" /* dive_lock */
 
 #define DIVE_MEMORY_MAX (1u << 20)               /* entries of one memory */
 #define DIVE_MEMORY_LIFETIME_MAX (366 * 86400ll) /* seconds */

@@ -245,6 +245,8 @@ static bool store_list(struct store *store, struct object *object, bool deduplic
             store->count.writes_skipped++;
         if (e->content != 0 && deduplicates)
             store->count.deduplicated++;
+        /* A file without a name on another disk is in nobody's budget. */
+        fits = fits && (object->fd < 0 || e->queued);
         if (fits)
             index_enter(store->index, INDEX_MEMORY, id, object_weight(object));
     }
