@@ -186,8 +186,10 @@ static void verify_tell_lost(struct exchange *x)
     const char *domain = dive_verifier_policy_lost(x->verifier, &blocks);
     int64_t now = loop_now_ms(&worker->loop);
 
-    if (domain == NULL ||
-        (strcmp(worker->fault_domain, domain) == 0 && now < worker->fault_quiet_until_ms))
+    if (domain == NULL)
+        return;
+    metrics_add(&metrics.policies_lost, 1);
+    if (strcmp(worker->fault_domain, domain) == 0 && now < worker->fault_quiet_until_ms)
         return;
     snprintf(worker->fault_domain, sizeof(worker->fault_domain), "%s", domain);
     worker->fault_quiet_until_ms = now + FAULT_QUIET_MS;
