@@ -5,6 +5,7 @@
  */
 #include "verifier_lab.h"
 
+#include "failing_malloc.h"
 #include "lib/memory.h"
 
 static struct dive_memory *memory;
@@ -263,3 +264,78 @@ Test(seen, a_report_only_policy_is_only_told_about)
     lab_free(lab);
     dive_memory_free(&memory);
 }
+
+/* ---- without memory ---- */
+
+#if FAILING_MALLOC
+
+Test(seen, a_failed_allocation_leaves_the_memory_as_it_was)
+{
+    new_memory(4);
+    put("a.example", 10);
+    for (long at = 0;; at++) {
+        int r;
+
+        failing_malloc_start(at, true);
+        r = dive_memory_put(memory, "b.test", "b.test", 1, 10);
+        if (failing_malloc_stop() == 0) {
+            cr_assert_eq(r, 0);
+            cr_assert_eq(at, 2, "the entry and its group");
+            break;
+        }
+        cr_assert_eq(r, DIVE_E_NOMEM);
+        cr_assert_eq(dive_memory_entries(memory), 1);
+        cr_assert(has("a.example", 10));
+        cr_assert_not(has("b.test", 10));
+    }
+    cr_assert(has("b.test", 10));
+    dive_memory_free(&memory);
+    for (long at = 0; at < 3; at++) {
+        failing_malloc_start(at, false);
+        cr_assert_eq(dive_memory_new(&memory, 4, NULL), DIVE_E_NOMEM);
+        failing_malloc_stop();
+        cr_assert_null(memory);
+    }
+}
+
+Test(seen, a_lost_policy_blocks_whatever_allocation_fails)
+{
+    struct lab *lab = remembering();
+    enum dive_verdict verdict;
+    unsigned long failures;
+
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    gone(lab, DIVE_DNS_INSECURE);
+    lab_rejects(lab, "dnssec-unavailable");
+    for (int sticky = 0; sticky < 2; sticky++) {
+        for (long at = 0;; at++) {
+            struct dive_answer answer;
+            struct dive_want want;
+            int r = DIVE_E_NOMEM;
+
+            dive_verifier_free(&lab->v);
+            failing_malloc_start(at, sticky == 1);
+            verdict = DIVE_UNDECIDED;
+            if (dive_verifier_new(&lab->v, &lab->options) == 0) {
+                r = dive_verifier_start(lab->v, dive_span_str(lab->host), lab->now);
+                while (dive_verifier_next_want(lab->v, &want)) {
+                    lab_answer_of(lab, want.name, want.fresh, &answer);
+                    r = dive_verifier_answer(lab->v, want.id, &answer, lab->now);
+                }
+                r = dive_verifier_response(lab->v, &lab->request, &lab->response, lab->now);
+                verdict = dive_verifier_verdict(lab->v);
+            }
+            (void)r;
+            failures = failing_malloc_stop();
+            cr_assert(verdict == DIVE_REJECT || verdict == DIVE_UNDECIDED, "allocation %ld: %s", at,
+                      dive_verdict_word(verdict));
+            if (failures == 0)
+                break;
+        }
+        cr_assert_eq(verdict, DIVE_REJECT);
+    }
+    lab_free(lab);
+    dive_memory_free(&memory);
+}
+
+#endif
