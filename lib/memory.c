@@ -166,15 +166,14 @@ static struct group *group_of(struct dive_memory *memory, const char *domain)
     return g;
 }
 
-/* Of groups of one size, that whose oldest entry is older. */
+/* A group is never empty. Of those of one size, that whose oldest entry is older. */
 static void make_room(struct dive_memory *memory)
 {
     struct group *g, *largest = NULL;
 
     LIST_FOREACH (g, &memory->all, all) {
-        if (g->n &&
-            (!largest || g->n > largest->n ||
-             (g->n == largest->n && TAILQ_FIRST(&g->seen)->at < TAILQ_FIRST(&largest->seen)->at)))
+        if (!largest || g->n > largest->n ||
+            (g->n == largest->n && TAILQ_FIRST(&g->seen)->at < TAILQ_FIRST(&largest->seen)->at))
             largest = g;
     }
     if (largest)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * memory: what was seen before, by name, with a number and the time it was seen last. Two of them
- * serve the verifier beyond the drafts: the domains that had a policy (the number: see below), and
- * the newest `created` of each URL that verified. No I/O, no clock; the caller brings the lock.
+ * memory: what was seen before, by name, with a number and the time it was seen last. One serves
+ * the verifier beyond the drafts: the domains that had a policy (the number: see below). No I/O, no
+ * clock; the caller brings the lock. Not of the installed library: programs outside of this tree
+ * leave the verifier's option NULL.
  *
  * The bound must not be a way to flush the memory: names are made by outsiders, who can sign as
  * many names below a domain of theirs as they like. So names belong to groups (the last two labels

@@ -99,7 +99,8 @@ struct dive_options {
     struct dive_record_cache *cache; /* shared, borrowed; NULL: nothing is cached */
     /* Domains that had a policy, and for how many seconds that counts (memory.h). A remembered
      * domain whose policy is gone without a validated absence fails as one without DNS answer.
-     * Shared, borrowed; NULL: nothing is remembered. */
+     * Shared, borrowed; NULL: nothing is remembered (the only choice with the installed library).
+     */
     struct dive_memory *policies;
     int64_t remember_policies;
     /* Is the response within custom scope `scope` (x-*)? NULL: no custom scope is recognised. */

@@ -28,8 +28,8 @@ int command_policies(const struct command *command, int argc, char **argv)
     struct command_options options;
     char domain[DIVE_DOMAIN_BUF];
     const char *id = NULL;
-    json_t *answer = NULL, *policy;
-    size_t i;
+    json_t *answer = NULL;
+    const json_t *list;
     int r = command_parse(command, argc, argv, NULL, 1, 2, &options);
 
     if (r != COMMAND_OK)
@@ -52,7 +52,9 @@ int command_policies(const struct command *command, int argc, char **argv)
     } else if (options.json) {
         r = command_print_json(answer);
     } else {
-        json_array_foreach(json_object_get(answer, "policies"), i, policy) print_policy(policy);
+        list = json_object_get(answer, "policies");
+        for (size_t i = 0; i < json_array_size(list); i++)
+            print_policy(json_array_get(list, i));
         if (json_is_true(json_object_get(answer, "more")))
             puts("(there are more)");
     }
