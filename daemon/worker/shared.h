@@ -14,15 +14,19 @@
 #include "cache/store.h"
 #include "config/config.h"
 #include "hold/hold.h"
+#include "lib/memory.h"
 #include "lib/record_cache.h"
 #include "report/limiter.h"
 #include "worker/trace_ring.h"
 
 #define RECORD_CACHE_ENTRIES 65536
+#define POLICY_MEMORY_ENTRIES 16384
 
 struct shared {
     struct dive_record_cache *records;
     pthread_mutex_t records_lock;
+    struct dive_memory *policies; /* domains that had a policy */
+    pthread_mutex_t policies_lock;
     struct hold_account hold;
     struct store *store; /* NULL: nothing is stored */
     struct flights *flights;
