@@ -42,6 +42,9 @@ CFLAGS    ?= -O2 -g
 ALL_CFLAGS := -std=c17 $(CFLAGS) $(WARNINGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) $(PKG_CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN_FLAGS) -pthread
 LIBS      := $(PKG_LIBS)
+# Private keys on PKCS#11 tokens: divectl alone.
+CMD_CFLAGS := $(shell pkg-config --cflags p11-kit-1 2>/dev/null)
+CMD_LIBS   := $(shell pkg-config --libs p11-kit-1 2>/dev/null)
 
 LLHTTP    := /usr/share/llhttp
 LLHTTP_INC := /usr/share/include/llhttp
@@ -57,6 +60,9 @@ DAEMON_OBJ := $(call obj,$(DAEMON_SRC))
 CMD_OBJ    := $(call obj,$(CMD_SRC))
 LLHTTP_OBJ := $(patsubst %,$(BUILD)/llhttp/%.o,$(LLHTTP_SRC))
 
+# What the subcommands are made of, without main.c: the unit tests link it.
+CMD_PARTS  := $(filter-out $(BUILD)/daemon/cmd/main.o,$(CMD_OBJ))
+
 UNIT_LIB_SRC    := $(wildcard tests/lib/*.c)
 UNIT_DAEMON_SRC := $(wildcard tests/daemon/*.c) $(wildcard tests/fakes/*.c)
 
@@ -66,13 +72,15 @@ all: $(BUILD)/dived $(BUILD)/divectl
 # Every object depends on the flags that made it: other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
+	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(LIB_CFLAGS) $(ALL_LDFLAGS)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/daemon/cmd/%.o: private CPPFLAGS += $(CMD_CFLAGS)
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
@@ -81,6 +89,10 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
 	$(Q)$(CC) -std=c17 $(CFLAGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) -I$(LLHTTP_INC) -c -o $@ $<
 
 $(BUILD)/libdive.a: $(LIB_OBJ)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+$(BUILD)/cmd.a: $(CMD_PARTS)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
@@ -94,14 +106,14 @@ $(BUILD)/dived: $(BUILD)/daemon/main.o $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/divectl: $(CMD_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(CMD_LIBS)
 
 $(BUILD)/tests/unit-lib: $(call obj,$(UNIT_LIB_SRC)) $(BUILD)/libdive.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
-$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/daemon.a $(BUILD)/libdive.a
+$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/cmd.a $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS) $(CMD_LIBS)
 
 # Criterion keeps some memory of its own with more than one job.
 UNIT_ENV := LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
@@ -112,7 +124,7 @@ unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
 	$(UNIT_ENV) $(BUILD)/tests/unit-daemon --jobs 2
 
 # A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
-SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
+SCENARIOS := CC='$(CC)' SAN_FLAGS='$(SAN_FLAGS)' DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
              $(PYTHON) -m pytest -p no:cacheprovider -q tests/scenarios
 
 ## scenarios: the end-to-end tests alone: real DNS, TLS, origins and clients (ONLY=expr selects)
@@ -149,11 +161,11 @@ cache-tests: all $(CONFORMANCE)/installed
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
-        node-llhttp ca-certificates dns-root-data
+        node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux \
-             nodejs npm
-LINT_DEPS := clang-format clang-tidy cppcheck
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
+             bash zsh libcap2-bin util-linux nodejs npm g++ mandoc binutils
+LINT_DEPS := clang-format clang-tidy cppcheck mandoc
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -qq
@@ -161,9 +173,10 @@ deps:
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
-                     tests/fuzz/*.[ch] tests/bench/*.[ch])
+                     tests/fuzz/*.[ch] tests/bench/*.[ch] docs/*.c)
 
 include tests/fuzz/rules.mk
+include lib/install.mk
 
 ## fmt: format the C sources in place
 fmt:
@@ -175,6 +188,7 @@ lint:
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
+	mandoc -Tlint -Wwarning docs/divectl.1
 
 ## clean: remove everything that was built
 clean:

@@ -107,7 +107,7 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
         snprintf(why, why_size, "no event loop: %s", strerror(errno));
         return DIVE_E_NOMEM;
     }
-    r = resolver_new(&resolver, &loop, &runtime->resolver_config, why, why_size);
+    r = resolver_new(&resolver, &loop, &runtime->resolver.resolver, why, why_size);
     resolver_free(&resolver);
     loop_destroy(&loop);
     return r;
@@ -264,7 +264,10 @@ static int apply_runtime(struct daemon *daemon, struct runtime *runtime, struct 
         find(findings, LOG_LEVEL_ERROR, "the new log files can't be opened; the old ones stay");
     if (count_workers(runtime->config) != daemon->worker_count)
         find(findings, LOG_LEVEL_WARNING, "workers: a new number takes a restart");
-    hold_account_set_max(&daemon->shared.hold, (uint64_t)runtime->config->hold.max_total);
+    if (!shared_reload(&daemon->shared, runtime->config))
+        find(findings, LOG_LEVEL_WARNING,
+             "cache: another directory, or a cache where there was "
+             "none, takes a restart");
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (worker_reload(daemon->workers[i], runtime, sockets + i * n, n) != 0)
             find(findings, LOG_LEVEL_ERROR, "out of memory: worker %u keeps the old configuration",

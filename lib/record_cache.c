@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "domain.h"
+#include "signature_memo.h"
 
 struct entry {
     LIST_ENTRY(entry) bucket;

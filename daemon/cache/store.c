@@ -326,6 +326,8 @@ static bool store_list(struct store *store, struct object *object)
             store->count.writes_skipped++;
         if (e->content != 0 && !object->is_update)
             store->count.deduplicated++;
+        /* A file without a name on another disk is in nobody's budget. */
+        fits = fits && (object->fd < 0 || e->queued);
         if (fits)
             index_enter(store->index, INDEX_MEMORY, object->entry, object_weight(object));
     }

@@ -17,18 +17,33 @@ static void shared_unlock_records(void *arg)
     pthread_mutex_unlock(arg);
 }
 
-static int shared_make_store(struct shared *shared, const struct config *config)
+static struct store_options shared_store_options(const struct config *config)
 {
-    struct store_options options = {
+    return (struct store_options){
         .directory = config->cache.directory,
         .max_size = (uint64_t)config->cache.max_size,
         .memory = (uint64_t)config->cache.memory,
         .object_max = (uint64_t)config->cache.max_object,
     };
+}
+
+static int shared_make_store(struct shared *shared, const struct config *config)
+{
+    struct store_options options = shared_store_options(config);
 
     if (options.max_size == 0 && options.memory == 0)
         return 0;
     return store_new(&shared->store, &options);
+}
+
+bool shared_reload(struct shared *shared, const struct config *config)
+{
+    struct store_options options = shared_store_options(config);
+
+    hold_account_set_max(&shared->hold, (uint64_t)config->hold.max_total);
+    if (shared->store == NULL)
+        return options.max_size == 0 && options.memory == 0;
+    return store_set_options(shared->store, &options);
 }
 
 int shared_init(struct shared *shared, const struct config *config)

@@ -37,6 +37,9 @@ struct shared {
 
 /* 0 or a negative DIVE_E*. */
 int shared_init(struct shared *shared, const struct config *config) DIVE_MUST_USE;
+/* Takes over the limits of another configuration. False: the cache's directory, or a cache where
+ * there was none, takes a restart. */
+bool shared_reload(struct shared *shared, const struct config *config);
 void shared_destroy(struct shared *shared);
 
 #define EXCHANGE_ID_SIZE 25

@@ -174,6 +174,8 @@ Test(record_cache, limits)
     cr_assert_eq(dive_record_cache_new(&cache, 0, NULL), DIVE_E_LIMIT);
     cr_assert_null(cache);
     cr_assert_eq(dive_record_cache_new(&cache, DIVE_RECORD_CACHE_MAX + 1, NULL), DIVE_E_LIMIT);
+    new_cache(DIVE_RECORD_CACHE_MAX);
+    dive_record_cache_free(&cache);
     new_cache(1);
     put("_dive.a", NULL, NOW, INT64_MAX); /* the end doesn't wrap around */
     cr_assert(has("_dive.a", NOW + 1000000));

@@ -4,71 +4,13 @@
  * that follow it. None may crash, leak (under the address sanitizer's leak check of the other
  * tests), or end in a verdict that lets through what should be rejected.
  *
- * glibc lets a program bring its own malloc; ours passes through to glibc's until it is armed. With
- * a sanitizer, which does the same, the test is skipped.
+ * The calls one by one, and their leaks: test_memory.c.
  */
 #include "verifier_lab.h"
 
-#include <errno.h>
+#include "failing_malloc.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define SANITIZED 1
-#endif
-
-#ifndef SANITIZED
-
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-
-static long countdown = -1; /* how many allocations still succeed; -1: all */
-static bool sticky;
-static unsigned long failures;
-
-static bool fails(void)
-{
-    if (countdown < 0)
-        return false;
-    if (countdown > 0) {
-        countdown--;
-        return false;
-    }
-    if (!sticky)
-        countdown = -1;
-    failures++;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t n)
-{
-    return fails() ? NULL : __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __libc_realloc(p, n);
-}
-
-void *reallocarray(void *p, size_t n, size_t size)
-{
-    size_t bytes;
-
-    if (__builtin_mul_overflow(n, size, &bytes))
-        return NULL;
-    return fails() ? NULL : __libc_realloc(p, bytes);
-}
+#if FAILING_MALLOC
 
 static struct lab_key key, other;
 
@@ -107,6 +49,7 @@ static enum dive_verdict run(struct lab *lab, const char *body)
 static void fail_each(struct lab *lab, const char *body, enum dive_verdict undisturbed, bool cached)
 {
     enum dive_verdict verdict;
+    unsigned long failures;
 
     for (int all = 0; all < 2; all++) {
         for (long at = 0;; at++) {
@@ -116,11 +59,9 @@ static void fail_each(struct lab *lab, const char *body, enum dive_verdict undis
             if (cached)
                 run(lab, body);
             dive_verifier_free(&lab->v);
-            failures = 0;
-            sticky = all == 1;
-            countdown = at;
+            failing_malloc_start(at, all == 1);
             verdict = run(lab, body);
-            countdown = -1;
+            failures = failing_malloc_stop();
             dive_verifier_free(&lab->v);
             dive_record_cache_free(&lab->options.cache);
             if (failures == 0) {
