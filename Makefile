@@ -42,6 +42,9 @@ CFLAGS    ?= -O2 -g
 ALL_CFLAGS := -std=c17 $(CFLAGS) $(WARNINGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) $(PKG_CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN_FLAGS) -pthread
 LIBS      := $(PKG_LIBS)
+# Private keys on PKCS#11 tokens: divectl alone.
+CMD_CFLAGS := $(shell pkg-config --cflags p11-kit-1 2>/dev/null)
+CMD_LIBS   := $(shell pkg-config --libs p11-kit-1 2>/dev/null)
 
 LLHTTP    := /usr/share/llhttp
 LLHTTP_INC := /usr/share/include/llhttp
@@ -56,6 +59,9 @@ LIB_OBJ    := $(call obj,$(LIB_SRC))
 DAEMON_OBJ := $(call obj,$(DAEMON_SRC))
 CMD_OBJ    := $(call obj,$(CMD_SRC))
 LLHTTP_OBJ := $(patsubst %,$(BUILD)/llhttp/%.o,$(LLHTTP_SRC))
+
+# What the subcommands are made of, without main.c: the unit tests link it.
+CMD_PARTS  := $(filter-out $(BUILD)/daemon/cmd/main.o,$(CMD_OBJ))
 
 UNIT_LIB_SRC    := $(wildcard tests/lib/*.c)
 UNIT_DAEMON_SRC := $(wildcard tests/daemon/*.c) $(wildcard tests/fakes/*.c)
@@ -74,6 +80,8 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/daemon/cmd/%.o: private CPPFLAGS += $(CMD_CFLAGS)
+
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -81,6 +89,10 @@ $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
 	$(Q)$(CC) -std=c17 $(CFLAGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) -I$(LLHTTP_INC) -c -o $@ $<
 
 $(BUILD)/libdive.a: $(LIB_OBJ)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+$(BUILD)/cmd.a: $(CMD_PARTS)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
@@ -94,14 +106,14 @@ $(BUILD)/dived: $(BUILD)/daemon/main.o $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/divectl: $(CMD_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(CMD_LIBS)
 
 $(BUILD)/tests/unit-lib: $(call obj,$(UNIT_LIB_SRC)) $(BUILD)/libdive.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
-$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/daemon.a $(BUILD)/libdive.a
+$(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/cmd.a $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS) $(CMD_LIBS)
 
 # Criterion keeps some memory of its own with more than one job.
 UNIT_ENV := LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
@@ -149,10 +161,10 @@ cache-tests: all $(CONFORMANCE)/installed
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
-        node-llhttp ca-certificates dns-root-data
+        node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light curl openssl libcap2-bin util-linux \
-             nodejs npm
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
+             libcap2-bin util-linux nodejs npm
 LINT_DEPS := clang-format clang-tidy cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:

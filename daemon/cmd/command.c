@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OWN_OPTIONS_MAX 12
+#define OWN_OPTIONS_MAX 32
 #define OWN_OPTION_FIRST 1000
 
 void command_error(const char *format, ...)
@@ -58,6 +58,23 @@ static void option_table(const struct command_option *own, struct option table[]
     table[n] = (struct option){0};
 }
 
+/* False: once too often. */
+static bool take_own(const struct command_option *own, const char *argument)
+{
+    const char *value = argument != NULL ? argument : "";
+
+    if (own->all == NULL) {
+        *own->value = value;
+        return true;
+    }
+    if (own->all->n == COMMAND_VALUES_MAX) {
+        command_error("--%s stands more than %d times", own->name, COMMAND_VALUES_MAX);
+        return false;
+    }
+    own->all->v[own->all->n++] = value;
+    return true;
+}
+
 int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options)
@@ -76,7 +93,8 @@ int command_parse(const struct command *command, int argc, char **argv,
         } else if (option == 'j') {
             options->json = true;
         } else if (option >= OWN_OPTION_FIRST) {
-            *own[option - OWN_OPTION_FIRST].value = optarg != NULL ? optarg : "";
+            if (!take_own(&own[option - OWN_OPTION_FIRST], optarg))
+                return COMMAND_USAGE;
         } else if (option == 'h') {
             print_usage(command, stdout);
             return -1;

@@ -48,6 +48,15 @@ struct command_option {
     const char *name;
     bool takes_value;
     const char **value;
+    struct command_values *all; /* instead of `value`: every occurrence, in order; or NULL */
+};
+
+#define COMMAND_VALUES_MAX 64
+
+/* An option that may stand several times. One more than the maximum is wrong usage. */
+struct command_values {
+    const char *v[COMMAND_VALUES_MAX];
+    size_t n;
 };
 
 /* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
@@ -90,6 +99,8 @@ int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
+int command_keygen(const struct command *command, int argc, char **argv);
+int command_sign(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

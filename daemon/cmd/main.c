@@ -19,6 +19,8 @@ static const struct command commands[] = {
     {"reload", "", "make the daemon load its configuration anew", command_reload},
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
+    {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
+    {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */
@@ -29,7 +31,7 @@ static void print_help(FILE *to)
 {
     fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s %-20s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(to, "  %-8s %-28s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fputs("\nOptions of all commands:\n"
           "  -c, --config FILE   the daemon's configuration\n"

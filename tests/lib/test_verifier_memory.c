@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+#include "lib/signer.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
     __has_feature(memory_sanitizer)
@@ -181,6 +183,55 @@ Test(verifier_memory, ignored_failures_of_dns_are_not_failures_of_ours)
     fail_each(lab, "tampered", DIVE_REJECT, false);
     fail_each(lab, "tampered", DIVE_REJECT, true);
     lab_free(lab);
+}
+
+static int sign_with(void *arg, const void *message, size_t n, uint8_t *signature)
+{
+    memset(signature, 7, dive_algorithm_signature_bytes(DIVE_ALGORITHM_ED25519));
+    return 0;
+}
+
+/* The signer: a failure is told, and leaves nothing behind. */
+Test(verifier_memory, a_failing_allocation_ends_a_signature)
+{
+    struct dive_span component = dive_span_str("\"@status\"");
+    struct dive_sign_options options = {.components = &component, .n_components = 1};
+    struct dive_signing_key two[] = {
+        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "a", .sign = sign_with},
+        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "b", .sign = sign_with}};
+    struct dive_digests *digests = NULL;
+
+    cr_assert_eq(dive_digests_new(&digests, DIVE_HASH_BIT(DIVE_HASH_COUNT) - 1), 0);
+    cr_assert_eq(dive_digests_finish(digests), 0);
+    for (int run = 0; run < 4; run++) {
+        for (long at = 0;; at++) {
+            struct dive_signed made;
+            char *made_00;
+            int r;
+
+            failures = 0;
+            sticky = (run & 1) != 0;
+            countdown = at;
+            if (run < 2) {
+                r = dive_sign(&made, two, 2, digests, &options);
+                countdown = -1;
+                cr_assert_eq(r == 0, made.content_digest && made.signature_input && made.signature);
+                cr_assert(r == 0 || (!made.content_digest && !made.signature_input));
+                dive_signed_free(&made);
+            } else {
+                r = dive_sign_00(&made_00, two, 2, digests, DIVE_HASH_SHA256);
+                countdown = -1;
+                cr_assert_eq(r == 0, made_00 != NULL);
+                free(made_00);
+            }
+            cr_assert_eq(r, failures == 0 ? 0 : DIVE_E_NOMEM, "allocation %ld: %d", at, r);
+            if (failures == 0) {
+                cr_assert_gt(at, 2, "the failures reach nothing");
+                break;
+            }
+        }
+    }
+    dive_digests_free(&digests);
 }
 
 #else
