@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Fuzzing, included by the Makefile. A target is tests/fuzz/<name>.c; its seeds are the files of
-# tests/fuzz/corpus/<name>/. What a run finds stays in $(BUILD)/fuzz/.
+# tests/fuzz/corpus/<name>/, its dictionary tests/fuzz/dict/<name>.dict. What a run finds stays in
+# $(BUILD)/fuzz/.
 
 FUZZ_CC       ?= clang
 FUZZ_SECONDS  ?= 60
@@ -33,15 +34,9 @@ $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/test
 	$(call say,LD)
 	$(Q)$(FUZZ_CC) $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
 
-## fuzz: run every fuzz target for FUZZ_SECONDS (60) with libFuzzer (ONLY=name picks one)
+## fuzz: run every fuzz target for FUZZ_SECONDS (60) with libFuzzer, then a table (ONLY=name picks one)
 fuzz: $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_ONLY))
-	@for t in $(FUZZ_ONLY); do \
-	    mkdir -p $(FUZZ_DIR)/corpus/$$t $(FUZZ_DIR)/crash; \
-	    printf '  FUZZ %s\n' $$t; \
-	    $(FUZZ_DIR)/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
-	        -verbosity=0 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/crash/$$t- \
-	        $(FUZZ_DIR)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; \
-	done
+	@sh tests/fuzz/run.sh $(FUZZ_DIR) $(FUZZ_SECONDS) $(FUZZ_ONLY)
 
 # The seeds alone, by the compiler and the sanitizer of everything else: no libFuzzer is needed.
 $(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/replay/%: $(BUILD)/tests/fuzz/%.o \
@@ -54,7 +49,15 @@ $(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/replay/%: $(BUIL
 fuzz-replay: $(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_ONLY))
 	@for t in $(FUZZ_ONLY); do \
 	    $(FUZZ_DIR)/replay/$$t tests/fuzz/corpus/$$t || { echo "fuzz-replay: $$t failed"; exit 1; }; \
+	    [ -f tests/fuzz/dict/$$t.dict ] || { echo "fuzz-replay: $$t has no dictionary"; exit 1; }; \
 	done
+# The oracle has to have something to agree to.
+ifneq ($(filter verifier,$(FUZZ_ONLY)),)
+	@for f in tests/fuzz/corpus/verifier/accept-*; do \
+	    FUZZ_VERDICTS=1 $(FUZZ_DIR)/replay/verifier $$f | grep -qx verified || \
+	        { echo "fuzz-replay: $$f is not accepted"; exit 1; }; \
+	done
+endif
 
 .PHONY: fuzz fuzz-replay
 .SECONDARY: $(FUZZ_OBJ) $(patsubst %,$(BUILD)/tests/fuzz/%.o,$(FUZZ_TARGETS) replay)
