@@ -2,7 +2,10 @@
  *
  * store_private: the store's own state, for this folder only.
  *
- *      store.c          the calls: find, put, drop, walk; what is in memory
+ *      store.c          its life, and putting
+ *      store_find.c     finding
+ *      store_walk.c     dropping, purging, listing
+ *      store_entry.c    entries of the index and what belongs to them
  *      store_writer.c   the thread: writes objects, removes files, looks after the directory
  *      store_scan.c     the start and the end: index file, walk of the directory, lookups meanwhile
  *      index contents   what is where      disk object_file   how it lies there
@@ -85,21 +88,30 @@ enum store_loaded {
 
 /* ---- store.c ---- */
 void store_unref(struct store *store);
+/* The object gets a reference to the store. */
+void store_set_of_object(struct object *object, struct store *store);
 /* A reference to the directory of now, to be closed; NULL: there has been none. Takes the lock. */
 struct disk *store_disk(struct store *store);
 
-/* ---- store.c; all with the lock held ---- */
+/* ---- store_entry.c; all with the lock held ---- */
 uint32_t store_find(struct store *store, const struct store_key *key, uint64_t variant);
 /* The number of a vary text, good until the next call unless an entry takes it (its references are
  * counted then); UINT32_MAX: there are too many, or no memory. */
 uint32_t store_vary(struct store *store, const char *vary);
-/* Gives the entry a reference to the content; and takes it away, with a removal of the file if it
- * was the last. */
+/* Gives the entry a reference to the content; 0: none. The one who unlists the last entry has the
+ * file removed. */
 void store_ref_content(struct store *store, struct index_entry *entry, uint32_t content);
 /* Puts an entry into the disk tier; its content, if it has one, is in it by now. `queue`: as it was
  * before a restart; INDEX_NOWHERE: it is new there. */
 void store_enter_disk(struct store *store, uint32_t id, uint64_t object_file,
                       enum index_queue queue, uint8_t uses);
+/* The oldest variant of a URL that has too many goes. */
+void store_limit_variants(struct store *store, const struct store_key *key);
+/* What the entry says of the object. */
+void store_fill_entry(struct store *store, struct index_entry *entry, const struct object *object,
+                      uint32_t vary);
+/* Takes an entry out of the index; its object file stays where it is. */
+void store_unlist(struct store *store, uint32_t id);
 /* Takes an entry out, with its files. */
 void store_remove(struct store *store, uint32_t id);
 /* Makes room in both tiers. */
@@ -113,16 +125,19 @@ void store_forget_object(struct store *store, struct index_entry *entry);
 /* Bytes of an object on disk, as the budget counts them. */
 uint64_t store_disk_weight(uint64_t object_file, uint64_t content_file);
 uint32_t store_text_hash(const char *p, size_t n); /* never 0 */
+struct dive_span store_host_of(const char *url);   /* "https://host:port/path": where the host is */
 uint32_t store_host_hash(const char *url);
+/* The number of a content file that will do for this object, 0: none. Where the object's content is
+ * known to be intact, the file's must be too. */
+uint32_t store_find_content(struct store *store, const struct object *object);
 
-/* Without the lock: reads an object file, and opens its content. *out is NULL unless
- * STORE_LOADED. `bytes` (of the object file) may be NULL. */
+/* ---- store_find.c; without the lock ---- */
+
+/* Reads an object file, and opens its content. *out is NULL unless STORE_LOADED. `bytes` (of the
+ * object file) may be NULL. */
 enum store_loaded store_load(struct store *store, const struct store_key *key, uint64_t variant,
                              struct object **out, size_t *bytes);
 void store_log_corrupt(const struct store *store);
-/* Locked. The number of a content file that will do for this object, 0: none. Where the object's
- * content is known to be intact, the file's must be too. */
-uint32_t store_find_content(struct store *store, const struct object *object);
 void store_note_checked(struct store *store, const struct object *object);
 
 /* ---- store_writer.c ---- */

@@ -337,7 +337,8 @@ static void write_failed(struct store *store, struct object *object)
     if (store->disk != NULL) /* an older one of the same name must not come back */
         (void)disk_remove_object(store->disk, &object->meta.key, object->meta.variant);
     e->queued = false;
-    if (e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
+    /* A file without a name is in nobody's budget. */
+    if (object->fd >= 0 || e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_remove(store, object->entry);
     store_evict(store);
 }
