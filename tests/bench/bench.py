@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,cache] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -15,6 +15,8 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   download   64 MiB, again and again; beside it, what SHA-256 alone costs
   held       one large body kept back until its verdict: by how much dived's memory rises
   idle       1,000 intercepted connections, each after one request
+  cache      hits from memory and from disk, 1,000 clients for one cold object, beside nginx, squid and
+             varnish as caches; the hit ratio of the index, its memory, and the start with a million objects
 """
 import argparse
 import hashlib
@@ -29,6 +31,7 @@ import sys
 import tempfile
 import time
 
+import cache_bench
 import process
 import servers
 
@@ -36,7 +39,7 @@ ROOT = os.path.abspath(os.path.join(servers.HERE, "..", ".."))
 import lab as lab_module    # noqa: E402  servers has set the path
 
 GIB = 1 << 30
-SMALL, LARGE = 1024, 64 << 20
+SMALL, MEDIUM, LARGE = 1024, 1 << 20, 64 << 20
 CONNECTIONS = (1, 8)
 IDLE = 1000
 RUN_SECONDS = 120   # no single run of the load generator takes this long
@@ -72,7 +75,11 @@ class Bench:
         subprocess.run(build, check=True)
         self.lab = lab_module.up(self.path("lab"))
         self.origin = servers.Origin(self.lab, self.path("origin"), {
-            "small": SMALL, "large": LARGE, "held": self.held_bytes}).start()
+            "small": SMALL, "medium": MEDIUM, "large": LARGE, "held": self.held_bytes}).start()
+        if self.options.only != "cache":
+            self.start_proxies()
+
+    def start_proxies(self):
         self.fresh("dived", servers.Dived)
         self.fresh("nginx", servers.Nginx)
         why = servers.Squid.missing()
@@ -223,6 +230,9 @@ class Bench:
             self.row(f"{IDLE} idle connections: {name}", statistics.median(each[name]) / 1024,
                      "KiB RssAnon each", nginx / 1024, IDLE_MAX / 1024 if name == "dived" else None)
 
+    def cache(self):
+        cache_bench.measure(self)
+
 
 def sha256_seconds():
     """Processor seconds for one GiB, the block in the cache as it is when a proxy hashes."""
@@ -258,7 +268,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle")
+    parser.add_argument("--only", default="requests,download,held,idle,cache")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))
