@@ -142,9 +142,16 @@ demo: all
 run: all
 	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl sh tests/run.sh
 
-## bench: CPU and memory beside nginx and squid, in one run
-bench: all
-	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py
+# What `make bench` runs beside the daemon: the cache's index alone.
+CACHE_POLICY := $(BUILD)/tests/bench/cache_policy
+BENCH_OBJ    := $(call obj,$(wildcard tests/bench/cache_*.c))
+$(CACHE_POLICY): $(BENCH_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lm
+
+## bench: CPU and memory beside nginx, squid and varnish, in one run (ONLY=requests,download,held,idle,sign,cache)
+bench: all $(CACHE_POLICY)
+	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 
 # The suite is installed beside what is built, from the lock file.
 CONFORMANCE := $(BUILD)/conformance
@@ -203,5 +210,5 @@ help:
 FORCE:
 .PHONY: all unit scenarios check demo run bench cache-tests deps fmt lint clean help FORCE
 
--include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(BUILD)/daemon/main.d \
+-include $(BENCH_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(BUILD)/daemon/main.d \
          $(patsubst %.o,%.d,$(call obj,$(UNIT_LIB_SRC) $(UNIT_DAEMON_SRC)))

@@ -15,9 +15,11 @@
 #define CHUNK 4096u       /* entries */
 #define CHUNKS_MAX 16384u /* 64 Mi entries */
 #define BUCKETS_MIN 1024u
-#define SMALL_PART 10 /* the small queue may have a tenth of the budget */
+#define SMALL_PART 20 /* the small queue may have a twentieth of the budget */
 #define USES_MAX 3
 #define SECOND_CHANCE 1 /* uses in the small queue that lead into the main one */
+#define LARGE 4         /* times the mean of its queue: has to be used once more than others */
+#define HORIZON 8       /* times as many that left the small queue are remembered as main has */
 
 struct queue {
     uint32_t oldest, newest;
@@ -270,12 +272,13 @@ static void queue_take(struct index *index, enum index_tier t, uint32_t id)
 
 /* ---- those that left the small queue ---- */
 
-/* As many are remembered as the main queue has entries. */
+/* HORIZON times as many are remembered as the main queue has entries, as far as the marks aren't
+ * overwritten: what comes back rarely, but does, is worth more than what came once. */
 static bool ghost_take(struct index *index, enum index_tier t, const struct index_entry *e)
 {
     uint32_t hash = hash_of(&e->key) ^ (uint32_t)e->variant;
     struct ghost *ghost = &index->ghost[t][hash & (index->buckets - 1)];
-    uint64_t horizon = index->tier[t].queue[INDEX_MAIN].count;
+    uint64_t horizon = HORIZON * index->tier[t].queue[INDEX_MAIN].count;
 
     if (ghost->hash != hash || ghost->when == 0 ||
         index->tier[t].clock - ghost->when > (horizon > 64 ? horizon : 64))
@@ -363,6 +366,12 @@ bool index_is_full(const struct index *index, enum index_tier t, uint64_t more)
     return tier_units(&index->tier[t]) + units_of(more) > index->tier[t].budget;
 }
 
+/* One large thing takes the room of many small ones, each of which might be asked for. */
+static bool is_large(const struct queue *queue, const struct index_link *link)
+{
+    return (uint64_t)link->units * queue->count > queue->units * LARGE;
+}
+
 /* The oldest of the small queue that wasn't used again; those that were move on to the main one. */
 static uint32_t victim_of_small(struct index *index, enum index_tier t)
 {
@@ -370,8 +379,9 @@ static uint32_t victim_of_small(struct index *index, enum index_tier t)
 
     while (small->oldest != 0) {
         uint32_t id = small->oldest;
+        const struct index_link *link = &entry_of(index, id)->tier[t];
 
-        if (entry_of(index, id)->tier[t].uses < SECOND_CHANCE)
+        if (link->uses < SECOND_CHANCE + is_large(small, link))
             return id;
         queue_take(index, t, id);
         queue_push(index, t, id, INDEX_MAIN);
@@ -379,7 +389,7 @@ static uint32_t victim_of_small(struct index *index, enum index_tier t)
     return 0;
 }
 
-/* The oldest of the main queue whose uses are used up; each chance costs one. */
+/* The oldest of the main queue whose uses are used up; each chance costs one, a large thing two. */
 static uint32_t victim_of_main(struct index *index, enum index_tier t)
 {
     struct queue *main = &index->tier[t].queue[INDEX_MAIN];
@@ -387,12 +397,13 @@ static uint32_t victim_of_main(struct index *index, enum index_tier t)
     while (main->oldest != 0) {
         uint32_t id = main->oldest;
         uint8_t uses = entry_of(index, id)->tier[t].uses;
+        uint8_t price = 1 + (uses > 1 && is_large(main, &entry_of(index, id)->tier[t]));
 
         if (uses == 0)
             return id;
         queue_take(index, t, id);
         queue_push(index, t, id, INDEX_MAIN);
-        entry_of(index, id)->tier[t].uses = uses - 1;
+        entry_of(index, id)->tier[t].uses = (uint8_t)(uses - price);
     }
     return 0;
 }

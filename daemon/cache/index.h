@@ -6,9 +6,9 @@
  * Entries have small numbers (0: none) instead of pointers, and live in chunks that never move.
  * Each is in up to two tiers, disk and memory, each with a budget of bytes and S3-FIFO as its
  * policy (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023): what is new
- * goes through a small queue (a tenth of the budget), and only what is used again there, or comes
- * back soon after it left, gets into the main one. A scan of things used once runs through the
- * small queue and leaves the main one alone.
+ * goes through a small queue (a twentieth of the budget), and only what is used again there, or
+ * comes back soon after it left, gets into the main one. A scan of things used once runs through
+ * the small queue and leaves the main one alone. What is large for its queue has to be used more.
  */
 #ifndef DIVED_CACHE_INDEX_H
 #define DIVED_CACHE_INDEX_H
@@ -32,13 +32,13 @@ struct index_entry {
     uint64_t variant;
     struct object *object; /* in memory; the store's reference; NULL: on disk only */
     struct index_link tier[INDEX_TIERS];
-    uint32_t chain;        /* the next with the same hash */
-    uint32_t generation;   /* of the response: another one of the same key has another */
-    uint32_t vary;         /* number of the vary text; 0: "" */
+    uint32_t chain;      /* the next with the same hash */
+    uint32_t generation; /* of the response: another one of the same key has another */
+    uint32_t vary : 30;  /* number of the vary text; 0: "" */
+    uint32_t on_disk : 1;
+    uint32_t queued : 1;   /* waits to be written: stays in memory until it is */
     uint32_t content;      /* number of the content file, which it has a reference to; 0: none */
     uint32_t host, key_id; /* hashes; 0: none */
-    bool on_disk;
-    bool queued; /* waits to be written: stays in memory until it is */
 };
 
 struct index;

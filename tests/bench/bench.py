@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle,sign] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,sign,cache] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -16,6 +16,8 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   held       one large body kept back until its verdict: by how much dived's memory rises
   idle       1,000 intercepted connections, each after one request
   sign       divectl sign over 1,000 files of 1 MiB: cores that it keeps busy (sign_bench.py)
+  cache      hits from memory and from disk, 1,000 clients for one cold object, beside nginx, squid and
+             varnish as caches; the hit ratio of the index, its memory, and the start with a million objects
 """
 import argparse
 import hashlib
@@ -30,6 +32,7 @@ import sys
 import tempfile
 import time
 
+import cache_bench
 import process
 import servers
 import sign_bench
@@ -38,7 +41,7 @@ ROOT = os.path.abspath(os.path.join(servers.HERE, "..", ".."))
 import lab as lab_module    # noqa: E402  servers has set the path
 
 GIB = 1 << 30
-SMALL, LARGE = 1024, 64 << 20
+SMALL, MEDIUM, LARGE = 1024, 1 << 20, 64 << 20
 CONNECTIONS = (1, 8)
 IDLE = 1000
 RUN_SECONDS = 120   # no single run of the load generator takes this long
@@ -74,7 +77,11 @@ class Bench:
         subprocess.run(build, check=True)
         self.lab = lab_module.up(self.path("lab"))
         self.origin = servers.Origin(self.lab, self.path("origin"), {
-            "small": SMALL, "large": LARGE, "held": self.held_bytes}).start()
+            "small": SMALL, "medium": MEDIUM, "large": LARGE, "held": self.held_bytes}).start()
+        if self.options.only != "cache":
+            self.start_proxies()
+
+    def start_proxies(self):
         self.fresh("dived", servers.Dived)
         self.fresh("nginx", servers.Nginx)
         why = servers.Squid.missing()
@@ -234,6 +241,9 @@ class Bench:
                               busy >= 0.9 * cores, f"of {cores}; {result['busy_cores']} given, "
                               f"{result['wall_s']} s"))
 
+    def cache(self):
+        cache_bench.measure(self)
+
 
 def sha256_seconds():
     """Processor seconds for one GiB, the block in the cache as it is when a proxy hashes."""
@@ -269,7 +279,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle,sign")
+    parser.add_argument("--only", default="requests,download,held,idle,sign,cache")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * load: the client of `make bench`. Keep-alive GET requests inside TLS, through CONNECT or straight
- * to a server, on one thread a connection; its own processor time is nobody's concern, but it must
- * be low enough to leave the proxy its core. wrk and ab speak no CONNECT to an intercepting proxy.
+ * to a server, or without TLS, on one thread a connection; its own processor time is nobody's
+ * concern, but it must be low enough to leave the proxy its core: content that comes without TLS is
+ * counted and never copied. wrk and ab speak no CONNECT to an intercepting proxy.
  *
  *     load --to ADDRESS:PORT [--connect] --host NAME --port N --ca FILE --path PATH --size BYTES
  *          [--connections N] [--requests N] [--idle]
+ *     load --to ADDRESS:PORT --plain [--forward] --host NAME --port N --path PATH --size BYTES ...
  *
+ * --forward: the request's target has the absolute form, as a forward proxy expects it.
  * Every response must be a 200 with Content-Length: BYTES and that many bytes: else it says why and
  * ends with 1. With --idle each connection makes its requests and stays open: "ready" is printed,
  * and stdin's end is waited for.
@@ -36,12 +39,12 @@ struct options {
     const char *host, *port, *ca, *path;
     long long size;
     long connections, requests;
-    int connect, idle;
+    int connect, idle, plain, forward;
 };
 
 struct connection {
     pthread_t thread;
-    SSL *ssl;
+    SSL *ssl; /* NULL: plain */
     int fd;
 };
 
@@ -95,6 +98,8 @@ static void open_connection(struct connection *connection)
     if (options.connect)
         ask_tunnel(fd);
     connection->fd = fd;
+    if (options.plain)
+        return;
     connection->ssl = SSL_new(context);
     if (connection->ssl == NULL || SSL_set_fd(connection->ssl, fd) != 1 ||
         SSL_set_tlsext_host_name(connection->ssl, options.host) != 1 ||
@@ -115,17 +120,39 @@ static void check_head(char *head)
         fail("the answer's length isn't %lld", options.size);
 }
 
+static int send_request(const struct connection *connection)
+{
+    if (connection->ssl != NULL)
+        return SSL_write(connection->ssl, request, request_length);
+    return (int)send(connection->fd, request, (size_t)request_length, 0);
+}
+
+static int receive(const struct connection *connection, char *buffer, int n)
+{
+    if (connection->ssl != NULL)
+        return SSL_read(connection->ssl, buffer, n);
+    return (int)recv(connection->fd, buffer, (size_t)n, 0);
+}
+
+/* Up to `n` bytes of content go nowhere. */
+static int discard(const struct connection *connection, char *buffer, int n)
+{
+    if (connection->ssl != NULL)
+        return SSL_read(connection->ssl, buffer, n);
+    return (int)recv(connection->fd, NULL, (size_t)n, MSG_TRUNC);
+}
+
 /* One request and its whole response. */
-static void exchange(SSL *ssl, char *buffer)
+static void exchange(const struct connection *connection, char *buffer)
 {
     long long left;
     int n, have = 0;
     char *end = NULL;
 
-    if (SSL_write(ssl, request, request_length) != request_length)
+    if (send_request(connection) != request_length)
         fail("the request can't be sent");
     while (end == NULL) {
-        n = SSL_read(ssl, buffer + have, HEAD_MAX - have);
+        n = receive(connection, buffer + have, HEAD_MAX - have);
         if (n <= 0)
             fail("the connection ended within a head");
         have += n;
@@ -138,7 +165,7 @@ static void exchange(SSL *ssl, char *buffer)
     check_head(buffer);
     left = options.size - (buffer + have - (end + 4));
     while (left > 0) {
-        n = SSL_read(ssl, buffer, left < READ_SIZE ? (int)left : READ_SIZE);
+        n = discard(connection, buffer, left < READ_SIZE ? (int)left : READ_SIZE);
         if (n <= 0)
             fail("the connection ended within the content, %lld bytes early", left);
         left -= n;
@@ -155,7 +182,7 @@ static void *run(void *arg)
     if (buffer == NULL)
         fail("out of memory");
     for (long i = 0; i < options.requests; i++)
-        exchange(connection->ssl, buffer);
+        exchange(connection, buffer);
     free(buffer);
     return NULL;
 }
@@ -231,6 +258,8 @@ static void parse(int argc, char **argv)
         {"connections", 1, NULL, 'n'},
         {"requests", 1, NULL, 'r'},
         {"idle", 0, NULL, 'i'},
+        {"plain", 0, NULL, 'q'},
+        {"forward", 0, NULL, 'f'},
         {0},
     };
     int c;
@@ -267,14 +296,34 @@ static void parse(int argc, char **argv)
         case 'i':
             options.idle = 1;
             break;
+        case 'q':
+            options.plain = 1;
+            break;
+        case 'f':
+            options.forward = 1;
+            break;
         default:
             exit(2);
         }
     }
     if (options.to.sin_port == 0 || options.host == NULL || options.port == NULL ||
-        options.ca == NULL || options.path == NULL || options.size < 0 || options.connections < 1 ||
-        options.connections > CONNECTIONS_MAX || options.requests < 1)
+        (options.ca == NULL && !options.plain) || options.path == NULL || options.size < 0 ||
+        options.connections < 1 || options.connections > CONNECTIONS_MAX || options.requests < 1)
         fail("an option is missing or wrong");
+}
+
+static void make_request(void)
+{
+    char origin[512] = "";
+
+    if (options.forward)
+        snprintf(origin, sizeof(origin), "http://%s:%s", options.host, options.port);
+    request_length =
+        snprintf(request, sizeof(request),
+                 "GET %s%s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n",
+                 origin, options.path, options.host, options.port);
+    if (request_length >= (int)sizeof(request))
+        fail("--path is too long");
 }
 
 int main(int argc, char **argv)
@@ -283,14 +332,10 @@ int main(int argc, char **argv)
 
     parse(argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    request_length =
-        snprintf(request, sizeof(request),
-                 "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n",
-                 options.path, options.host, options.port);
-    if (request_length >= (int)sizeof(request))
-        fail("--path is too long");
+    make_request();
     context = SSL_CTX_new(TLS_client_method());
-    if (context == NULL || SSL_CTX_load_verify_locations(context, options.ca, NULL) != 1)
+    if (context == NULL ||
+        (!options.plain && SSL_CTX_load_verify_locations(context, options.ca, NULL) != 1))
         fail("%s can't be used", options.ca);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     connections = calloc((size_t)options.connections, sizeof(*connections));

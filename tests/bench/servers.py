@@ -95,10 +95,12 @@ http {{
 
 
 class Origin(Server):
-    """nginx with TLS. Files of zeros: sparse, so that 10 GiB take no room."""
+    """nginx with TLS, and on `plain_port` without, where responses may be stored for a day and requests
+    are logged. Files of zeros: sparse, so that 10 GiB take no room."""
 
     def __init__(self, lab, directory, sizes):
         super().__init__(directory)
+        self.plain_port, self.log = proxy.free_port(), self.path("plain.log")
         locations = []
         for name, size in sizes.items():
             file = self.path(name)
@@ -115,8 +117,19 @@ class Origin(Server):
     listen 127.0.0.1:{self.port} ssl backlog=4096;
 {tls}    root {self.directory};
 {''.join(locations)}  }}
+  server {{
+    listen 127.0.0.1:{self.plain_port} backlog=4096;
+    access_log {self.log};
+    sendfile on;
+    root {self.directory};
+{''.join(locations).replace('    }', "      add_header Cache-Control 'max-age=86400'; }")}  }}
 """))
         self.command = (dns.tool("nginx"), "-p", self.directory, "-c", conf, "-e", "stderr")
+
+    def fetches(self):
+        """Requests without TLS that have ended: what a cache in front has not answered."""
+        with open(self.log, "rb") as f:
+            return sum(1 for _ in f)
 
     @staticmethod
     def sign(lab, size):
