@@ -19,6 +19,7 @@ struct content {
     uint32_t chain;
     uint8_t name[CONTENT_NAME];
     bool checked; /* inode, size and changed_ns are those of an intact file */
+    bool unowned; /* in no entry's weight: see struct index_entry's owns */
     bool used;
 };
 

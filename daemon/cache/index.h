@@ -39,6 +39,7 @@ struct index_entry {
     uint32_t content;      /* number of the content file; 0: none */
     uint32_t host, key_id; /* hashes; 0: none */
     bool on_disk;
+    bool owns;   /* its weight on disk has the content file in it, which others may refer to too */
     bool queued; /* waits to be written: stays in memory until it is */
 };
 

@@ -80,12 +80,35 @@ void store_forget_object(struct store *store, struct index_entry *entry)
     object_unref(&entry->object);
 }
 
-static void content_unref(struct store *store, uint32_t id)
+void store_own_content(struct store *store, struct index_entry *entry)
+{
+    struct content *content = contents_at(store->contents, entry->content);
+
+    if (content == NULL || !content->unowned)
+        return;
+    content->unowned = false;
+    store->unowned -= content->size;
+    entry->owns = true;
+}
+
+/* `owned`: whoever gives the reference back had the file in its weight. What stays for others is
+ * counted all the same, or a directory could grow beyond its budget. */
+static void content_unref(struct store *store, uint32_t id, bool owned)
 {
     struct content *content = contents_at(store->contents, id);
 
-    if (content != NULL && --content->references == 0)
-        store_queue_removal(store, content->name);
+    if (content == NULL)
+        return;
+    if (owned && !content->unowned) {
+        content->unowned = true;
+        store->unowned += content->size;
+    }
+    if (--content->references > 0)
+        return;
+    if (content->unowned)
+        store->unowned -= content->size;
+    content->unowned = false;
+    store_queue_removal(store, content->name);
 }
 
 /* Out of the index; its object file stays where it is. */
@@ -93,7 +116,7 @@ static void store_unlist(struct store *store, uint32_t id)
 {
     struct index_entry *e = index_at(store->index, id);
 
-    content_unref(store, e->content);
+    content_unref(store, e->content, e->owns);
     store_forget_object(store, e);
     index_remove(store->index, id);
 }
@@ -137,7 +160,7 @@ static void evict_from_memory(struct store *store)
 void store_evict(struct store *store)
 {
     evict_from_memory(store);
-    while (index_is_full(store->index, INDEX_DISK, 0)) {
+    while (index_is_full(store->index, INDEX_DISK, store->unowned)) {
         uint32_t id = index_victim(store->index, INDEX_DISK);
 
         if (id == 0)
@@ -187,13 +210,14 @@ static void limit_variants(struct store *store, const struct store_key *key)
         store_remove(store, oldest);
 }
 
-static uint32_t take_content(struct store *store, const struct object *object)
+/* `intact`: only one that is known to be. */
+static uint32_t take_content(struct store *store, const struct object *object, bool intact)
 {
     uint32_t id =
         object->has_content_file ? contents_find(store->contents, object->content_name) : 0;
     struct content *content = contents_at(store->contents, id);
 
-    if (content == NULL || content->size != object->meta.size)
+    if (content == NULL || content->size != object->meta.size || (intact && !content->checked))
         return 0;
     content->references++;
     return id;
@@ -215,7 +239,8 @@ static void fill_entry(struct index_entry *e, const struct object *object, uint3
 static bool store_list(struct store *store, struct object *object, bool deduplicates)
 {
     const struct object_meta *meta = &object->meta;
-    uint32_t content = take_content(store, object), vary = store_vary(store, meta->vary), id, old;
+    uint32_t content = take_content(store, object, deduplicates),
+             vary = store_vary(store, meta->vary), id, old;
     bool fits = object_weight(object) <= store->options.memory / 4, replaced = false;
     struct index_entry *e;
     bool writes;
@@ -250,7 +275,7 @@ static bool store_list(struct store *store, struct object *object, bool deduplic
         if (fits)
             index_enter(store->index, INDEX_MEMORY, id, object_weight(object));
     }
-    content_unref(store, content);
+    content_unref(store, content, false);
     if (replaced && (e == NULL || !e->queued))
         (void)disk_remove_object(store->disk, &meta->key, meta->variant);
     if (e != NULL && !e->queued && !fits) {
@@ -317,8 +342,10 @@ int store_update(struct store *store, const struct object *old, struct object_me
     atomic_store(&object->checked, object_is_checked(old));
     object->has_content_file = old->has_content_file;
     memcpy(object->content_name, old->content_name, CONTENT_NAME);
+    pthread_mutex_lock(&store->lock); /* the thread may be taking it just now */
     object->has_checksum = old->has_checksum;
     object->checksum = old->checksum;
+    pthread_mutex_unlock(&store->lock);
     return put_object(store, object, false, out);
 }
 
@@ -334,11 +361,13 @@ uint32_t store_adopt(struct store *store, const struct object *object, size_t by
         return 0;
     fill_entry(e, object, vary);
     e->on_disk = true;
-    e->content = take_content(store, object);
-    if (object->has_content_file && e->content == 0)
+    e->content = take_content(store, object, false);
+    if (object->has_content_file && e->content == 0) {
         e->content = contents_add(store->contents, object->content_name, meta->size);
-    index_enter(store->index, INDEX_DISK, id,
-                store_disk_weight(bytes, object->has_content_file ? meta->size : 0));
+        e->owns = e->content != 0;
+    }
+    store_own_content(store, e);
+    index_enter(store->index, INDEX_DISK, id, store_disk_weight(bytes, e->owns ? meta->size : 0));
     return id;
 }
 
@@ -405,15 +434,6 @@ void store_note_checked(struct store *store, const struct object *object)
     pthread_mutex_unlock(&store->lock);
 }
 
-static void drop_corrupt(struct store *store, const struct store_key *key, uint64_t variant)
-{
-    log_warning("cache", "an object file in %s is not what was written: removed", store->directory);
-    (void)disk_remove_object(store->disk, key, variant);
-    pthread_mutex_lock(&store->lock);
-    store->count.dropped_corrupt++;
-    pthread_mutex_unlock(&store->lock);
-}
-
 /* What was read is the entry's object, if the entry is still there; from its second use on it stays
  * in memory. Locked. */
 static void install(struct store *store, uint32_t id, uint32_t generation, struct object *object)
@@ -436,7 +456,8 @@ static void install(struct store *store, uint32_t id, uint32_t generation, struc
     store_evict(store);
 }
 
-/* Reads the entry's object. NULL: it has gone, and so has the entry. */
+/* Reads the entry's object. NULL: it has gone, and so has the entry. What looks corrupt while
+ * another takes its place isn't: then nothing of the other is touched. */
 static struct object *load_entry(struct store *store, uint32_t id, uint32_t generation,
                                  const struct store_key *key, uint64_t variant)
 {
@@ -444,15 +465,20 @@ static struct object *load_entry(struct store *store, uint32_t id, uint32_t gene
     struct object *object = store_load(store, key, variant, NULL, &corrupt);
     struct index_entry *e;
 
-    if (corrupt)
-        drop_corrupt(store, key, variant);
     pthread_mutex_lock(&store->lock);
     e = index_at(store->index, id);
-    if (object != NULL)
+    if (object != NULL) {
         install(store, id, generation, object);
-    else if (e != NULL && e->generation == generation && e->object == NULL)
+    } else if (e != NULL && e->generation == generation && e->object == NULL) {
         store_remove(store, id);
+        store->count.dropped_corrupt += corrupt;
+    } else {
+        corrupt = false;
+    }
     pthread_mutex_unlock(&store->lock);
+    if (corrupt)
+        log_warning("cache", "an object file in %s is not what was written: removed",
+                    store->directory);
     return object;
 }
 
@@ -531,9 +557,13 @@ size_t store_purge(struct store *store, const struct store_key *key)
     struct object *object;
     size_t n = 0;
     uint32_t id;
+    bool indexing;
 
+    pthread_mutex_lock(&store->lock);
+    indexing = store->indexing && store->disk_usable;
+    pthread_mutex_unlock(&store->lock);
     /* What isn't indexed yet comes into the index by being looked at. */
-    if (store->indexing && (object = store_find_unindexed(store, key, NULL, NULL)) != NULL)
+    if (indexing && (object = store_find_unindexed(store, key, NULL, NULL)) != NULL)
         object_unref(&object);
     pthread_mutex_lock(&store->lock);
     while ((id = index_first(store->index, key)) != 0) {
@@ -611,9 +641,16 @@ static bool has_key_id(const struct object_meta *meta, const char *key_id)
 static size_t purge_by(struct store *store, uint32_t hash, bool by_host, purge_fn *fn,
                        const char *text)
 {
-    uint32_t limit = entries_limit(store);
+    uint32_t limit;
     size_t n = 0;
+    bool indexing;
 
+    pthread_mutex_lock(&store->lock);
+    indexing = store->indexing && store->disk_usable;
+    pthread_mutex_unlock(&store->lock);
+    if (indexing)
+        store_index_all(store);
+    limit = entries_limit(store);
     for (uint32_t id = 1; id < limit; id++) {
         bool in_memory, on_disk, candidate;
         const struct index_entry *e;

@@ -54,6 +54,7 @@ struct store {
     pthread_cond_t wake;
     STAILQ_HEAD(, store_job) jobs;
     uint64_t queued, queued_bytes;
+    uint64_t unowned; /* bytes of content files that are in no entry's weight */
     bool stopping;
     bool has_thread;
     time_t started, retry_at; /* the thread's */
@@ -71,6 +72,8 @@ void store_remove(struct store *store, uint32_t id);
 void store_evict(struct store *store);
 /* An entry for what is on disk already; 0 without memory. `bytes`: of the object file. */
 uint32_t store_adopt(struct store *store, const struct object *object, size_t bytes);
+/* Locked: the entry's weight has the content file in it, if no other's has. */
+void store_own_content(struct store *store, struct index_entry *entry);
 /* The entry isn't in memory any more. */
 void store_forget_object(struct store *store, struct index_entry *entry);
 /* Bytes of an object on disk, as the budget counts them. */
@@ -95,6 +98,8 @@ void store_queue_removal(struct store *store, const uint8_t name[CONTENT_NAME]);
 /* Reads the index of the last end in order. */
 void store_read_index(struct store *store);
 void store_write_index(struct store *store);
+/* All object files that aren't in the index come into it, on the caller's thread. */
+void store_index_all(struct store *store);
 /* Looks through one more folder. False: there is none left. */
 bool store_scan_step(struct store *store);
 /* Without the lock, while the index isn't complete: looks for the key on disk. */

@@ -28,8 +28,8 @@ struct index_content {
     uint64_t size, inode;
     int64_t changed_ns;
     uint8_t name[CONTENT_NAME];
-    uint8_t checked;
-    uint8_t padding[6];
+    uint8_t checked, unowned;
+    uint8_t padding[5];
 };
 
 struct index_record {
@@ -37,8 +37,8 @@ struct index_record {
     uint64_t variant, size, bytes; /* bytes: in the disk tier */
     uint32_t vary, content;        /* numbers in this file; content: 1 is the first, 0 none */
     uint32_t host, key_id;
-    uint8_t queue, uses;
-    uint8_t padding[6];
+    uint8_t queue, uses, owns;
+    uint8_t padding[5];
 };
 
 struct bytes {
@@ -79,6 +79,7 @@ static void add_contents(struct store *store, struct bytes *b, struct index_head
         out.inode = content->inode;
         out.changed_ns = content->changed_ns;
         out.checked = content->checked;
+        out.unowned = content->unowned;
         memcpy(out.name, content->name, CONTENT_NAME);
         bytes_add(b, &out, sizeof(out));
         number[id] = ++header->n_contents;
@@ -102,6 +103,7 @@ static void add_entries(struct store *store, struct bytes *b, struct index_heade
             .key_id = e->key_id,
             .queue = (uint8_t)queue,
             .uses = e->tier[INDEX_DISK].uses,
+            .owns = e->owns,
         };
 
         bytes_add(b, &out, sizeof(out));
@@ -189,6 +191,8 @@ static bool read_contents(struct store *store, struct source_bytes *b, uint32_t 
         content->inode = in.inode;
         content->changed_ns = in.changed_ns;
         content->checked = in.checked;
+        content->unowned = in.unowned;
+        store->unowned += in.unowned ? in.size : 0;
     }
     return true;
 }
@@ -221,6 +225,7 @@ static bool read_entries(struct store *store, struct source_bytes *b,
         e->host = in.host;
         e->key_id = in.key_id;
         e->on_disk = true;
+        e->owns = in.owns;
         index_restore(store->index, INDEX_DISK, id, in.bytes, (enum index_queue)in.queue, in.uses);
     }
     return true;
@@ -325,6 +330,15 @@ static bool scan_content(void *arg, const uint8_t name[CONTENT_NAME], time_t cha
     return !stopping;
 }
 
+void store_index_all(struct store *store)
+{
+    unsigned removed = 0;
+
+    for (unsigned folder = 0; folder < FOLDERS; folder++)
+        if (disk_each_object(store->disk, folder, scan_object, store, &removed) != 0)
+            return; /* the walk says so */
+}
+
 bool store_scan_step(struct store *store)
 {
     unsigned removed = 0, folder = store->scanned++;
@@ -375,16 +389,19 @@ struct object *store_find_unindexed(struct store *store, const struct store_key 
     if (disk_each_object(store->disk, key->bytes[0], unindexed_add, &found, &removed) != 0)
         return NULL;
     for (size_t i = 0; i < found.n; i++) {
-        bool corrupt, known, matches;
+        bool corrupt, matches;
+        uint32_t id;
         size_t bytes;
         struct object *object = store_load(store, key, found.variant[i], &bytes, &corrupt);
 
         if (object == NULL)
             continue; /* the walk comes by */
         pthread_mutex_lock(&store->lock);
-        known = store_find(store, key, found.variant[i]) != 0;
-        if (!known)
-            (void)store_adopt(store, object, bytes);
+        id = store_find(store, key, found.variant[i]);
+        if (id == 0 && (id = store_adopt(store, object, bytes)) != 0) {
+            object->entry = id; /* so that it can be dropped */
+            object->generation = index_at(store->index, id)->generation;
+        }
         pthread_mutex_unlock(&store->lock);
         matches = variant != NULL && (object->meta.vary[0] == '\0' ||
                                       variant(arg, object->meta.vary) == object->meta.variant);

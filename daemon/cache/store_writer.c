@@ -113,12 +113,12 @@ static int content_file(struct store *store, struct object *object, int *fd)
     return error;
 }
 
-/* What no digest vouches for gets a checksum, for the time after a crash. */
-static int checksum_content(struct object *object, int fd)
+/* For the time after a crash: digests are of use only to who verifies. */
+static int checksum_content(struct store *store, struct object *object, int fd)
 {
     struct object_check *check = object_check_new();
     char *piece = malloc(PIECE);
-    uint64_t at = 0;
+    uint64_t at = 0, value;
     int error = check == NULL || piece == NULL ? ENOMEM : 0;
 
     while (error == 0 && at < object->meta.size) {
@@ -131,8 +131,11 @@ static int checksum_content(struct object *object, int fd)
         at += n;
     }
     if (check != NULL) {
-        object->checksum = object_check_value(&check);
+        value = object_check_value(&check);
+        pthread_mutex_lock(&store->lock); /* store_update() copies it */
+        object->checksum = value;
         object->has_checksum = error == 0;
+        pthread_mutex_unlock(&store->lock);
     }
     free(piece);
     return error;
@@ -145,19 +148,20 @@ static int write_content(struct store *store, struct object *object, struct stat
     bool there;
     int fd = -1, error;
 
+    error = content_file(store, object, &fd);
+    if (error != 0)
+        return error;
+    if (!object->has_checksum)
+        error = checksum_content(store, object, fd);
     pthread_mutex_lock(&store->lock);
     e = current_entry(store, object);
     there = e != NULL && e->content != 0;
     pthread_mutex_unlock(&store->lock);
-    if (there)
-        return 0;
-    error = content_file(store, object, &fd);
-    if (error != 0)
+    if (there || error != 0) {
+        close(fd);
         return error;
-    if (object->meta.verdict.n_digests == 0 && !object->has_checksum)
-        error = checksum_content(object, fd);
-    if (error == 0)
-        error = disk_link_content(store->disk, fd, object->content_name);
+    }
+    error = disk_link_content(store->disk, fd, object->content_name);
     if (error == EEXIST) {
         /* From before the start, and not known to be intact: ours is. */
         (void)disk_remove_content(store->disk, object->content_name);
@@ -173,22 +177,25 @@ static int write_content(struct store *store, struct object *object, struct stat
 static void written(struct store *store, struct index_entry *e, struct object *object,
                     const struct stat *st, size_t bytes)
 {
-    bool own = false;
+    struct content *content;
 
     e->queued = false;
     e->on_disk = true;
     if (object->has_content_file && e->content == 0) {
         e->content = contents_find(store->contents, object->content_name);
-        if (e->content != 0)
+        if (e->content != 0) {
             contents_at(store->contents, e->content)->references++;
-        else
+        } else {
             e->content = contents_add(store->contents, object->content_name, object->meta.size);
-        own = e->content != 0;
-        if (own)
-            content_note(contents_at(store->contents, e->content), st);
+            e->owns = e->content != 0;
+        }
+        content = contents_at(store->contents, e->content);
+        if (content != NULL)
+            content_note(content, st);
     }
+    store_own_content(store, e);
     index_enter(store->index, INDEX_DISK, object->entry,
-                store_disk_weight(bytes, own ? object->meta.size : 0));
+                store_disk_weight(bytes, e->owns ? object->meta.size : 0));
     if (e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_forget_object(store, e);
     store_evict(store);
