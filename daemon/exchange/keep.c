@@ -260,5 +260,6 @@ void keep_leave(struct exchange *x)
             flight_release(x->flight);
     }
     flight_leave(&x->flight, x->leads ? NULL : &x->waiter);
+    x->leads = false; /* it may go on alone, or lead another */
     worker_unpost(x->worker, &x->post);
 }

@@ -11,6 +11,7 @@ from expect import blocked, released
 from scripted import Answer
 from test_cache import (BIG, CACHE, COVERED, FRESH, cache, cache_status, is_hit, origin, path,  # noqa: F401
                         slow, together)
+from test_cache_store import again, objects, stats, wait_stored
 
 BROWSER = ("-H", "Sec-Fetch-Mode: navigate")
 SOON = ("Cache-Control", "max-age=1")
@@ -280,12 +281,13 @@ def test_a_part_of_a_shared_transfer_is_no_failure(dived, lab, origin):
 
 def test_a_validated_variant_is_not_another_clients(cache, origin):
     """Who waits for a transfer that turns out to be of another variant gets its own."""
-    p = path()
+    p, asked = path(), threading.Event()
 
     def answer(request):
-        time.sleep(0.4)
         language = request.headers["Accept-Language"]
         if request.headers.get("If-None-Match") == f'"{language}"':
+            asked.set()
+            time.sleep(2)
             return Answer(304, fields=[("ETag", f'"{language}"'), SOON, ("Vary", "accept-language")])
         return Answer(body=language.encode(), fields=[SOON, ("Vary", "accept-language"),
                                                       ("ETag", f'"{language}"')])
@@ -296,7 +298,7 @@ def test_a_validated_variant_is_not_another_clients(cache, origin):
     time.sleep(2.2)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         leader = pool.submit(lambda: cache.curl(url, "-H", "Accept-Language: de"))
-        time.sleep(0.15)
+        assert asked.wait(5)
         others = [pool.submit(lambda: cache.curl(url, "-H", "Accept-Language: en")) for _ in range(3)]
         assert leader.result().body == b"de"
         assert [o.result().body for o in others] == [b"en"] * 3
@@ -416,7 +418,7 @@ def test_several_ranges_of_what_a_validation_brings(cache, origin):
 # ---- exchanges without a client
 
 
-@pytest.mark.parametrize("fields,body", [
+@pytest.mark.parametrize("fields,body", ids=["no-store", "private", "vary", "empty"], argvalues=[
     ([("Cache-Control", "no-store")], BIG), ([("Cache-Control", "private")], b"x"),
     ([("Cache-Control", "max-age=60"), ("Vary", "*")], BIG), ([], b"")])
 def test_a_background_revalidation_that_brings_nothing_to_store(cache, origin, fields, body):
@@ -432,7 +434,7 @@ def test_a_background_revalidation_that_brings_nothing_to_store(cache, origin, f
 
 
 @pytest.mark.parametrize("host", ["plain.example", COVERED])
-@pytest.mark.parametrize("fields", [[FRESH], [("Cache-Control", "no-store")]])
+@pytest.mark.parametrize("fields", [[FRESH], [("Cache-Control", "no-store")]], ids=["stored", "no-store"])
 @pytest.mark.parametrize("how", ["whole", "breaks", "hangs"])
 def test_a_leader_leaves_before_the_head(dived, lab, origin, host, fields, how):
     """Its followers decide what goes on; what can't be stored has nobody who could get it."""
@@ -497,3 +499,64 @@ def test_a_reload_in_the_middle(cache, lab, origin):
         rest = [pool.submit(lambda: cache.curl(url)) for _ in range(2)]
         assert all(f.result().body == BIG for f in first + rest)
     assert cache.alive()
+
+
+# ---- the store
+
+
+def eventually_disk(proxy, n, seconds=10):
+    deadline = time.monotonic() + seconds
+    while stats(proxy)["disk_bytes"] < n and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return stats(proxy)["disk_bytes"]
+
+
+def test_validated_content_stays_in_the_budget(cache, origin):
+    """A 304 gives stored content another head; its bytes on disk count as before."""
+    p = path()
+
+    def answer(request):
+        if request.headers.get("If-None-Match"):
+            return Answer(304, fields=[("ETag", '"1"'), FRESH])
+        return Answer(body=BIG, fields=[SOON, ("ETag", '"1"')])
+
+    origin.at(p, answer)
+    cache.curl(origin.url(p))
+    assert eventually_disk(cache, len(BIG)) >= len(BIG)
+    time.sleep(2.1)
+    assert cache.curl(origin.url(p)).body == BIG
+    time.sleep(1)
+    assert is_hit(cache.curl(origin.url(p)))
+    assert eventually_disk(cache, len(BIG), 2) >= len(BIG)
+
+
+def test_shared_content_stays_in_the_budget_of_the_last_name(cache, lab, origin):
+    p, q = path(), path()
+    for one in (p, q):
+        origin.at(one, body=BIG, fields=[FRESH] + scripted.signed_fields(lab, BIG))
+        released(cache.curl(origin.url(one, host=COVERED)), BIG)
+        wait_stored(cache, 1 if one == p else 2, "o")
+    assert len(objects(cache, "c")) == 1
+    assert cache.curl(origin.url(p, host=COVERED), "-X", "PURGE").status == 200
+    assert len(objects(cache, "c")) == 1 and eventually_disk(cache, len(BIG), 2) >= len(BIG)
+    assert cache.curl(origin.url(q, host=COVERED), "-X", "PURGE").status == 200
+    wait_stored(cache, 0, "o", "c")
+    assert stats(cache)["disk_bytes"] == 0
+
+
+@pytest.mark.parametrize("who", ["browser", "report-only"])
+def test_who_does_not_enforce_finds_verified_content_after_a_crash(dived, lab, origin, who):
+    """Content is checked after a crash, by whoever comes first, and isn't lost by being looked at."""
+    cache = dived(cache=CACHE, dive={"browsers": "exempt" if who == "browser" else "report-only"})
+    p = path()
+    origin.at(p, body=BIG, fields=[FRESH] + scripted.signed_fields(lab, BIG))
+    released(cache.curl(origin.url(p, host=COVERED)), BIG)
+    wait_stored(cache, 1, "o")
+    time.sleep(0.2)
+    cache.process.kill()
+    cache.process.wait(10)
+    again(cache)
+    response = cache.curl(origin.url(p, host=COVERED), *BROWSER)
+    assert response.body == BIG and is_hit(response), response
+    assert response.log()["verdict"] == ("exempt" if who == "browser" else "verified"), response.log()
+    assert origin.count(p) == 1
