@@ -132,7 +132,7 @@ scenarios: all
 	$(SCENARIOS) $(if $(ONLY),-k '$(ONLY)')
 
 ## check: all tests (also with SANITIZER=address,undefined)
-check: all unit fuzz-replay scenarios
+check: all unit fuzz-replay interop scenarios
 
 ## demo: the daemon releases, blocks and reports real downloads; a table of what the client sees
 demo: all
@@ -173,9 +173,10 @@ deps:
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
-                     tests/fuzz/*.[ch] tests/bench/*.[ch] docs/*.c)
+                     tests/fuzz/*.[ch] tests/bench/*.[ch] tests/interop/*.[ch] docs/*.c)
 
 include tests/fuzz/rules.mk
+include tests/interop/rules.mk
 include lib/install.mk
 
 ## fmt: format the C sources in place

@@ -88,6 +88,7 @@ struct dive_want {
 };
 
 struct dive_record_cache;
+struct dive_memory;
 
 struct dive_options {
     unsigned versions;               /* accepted: set of DIVE_VERSION_BIT()s */
@@ -96,6 +97,12 @@ struct dive_options {
     bool pass_other_success;         /* 2xx other than 200 with content is let through */
     const char *user_agent;          /* client.user-agent in reports; borrowed */
     struct dive_record_cache *cache; /* shared, borrowed; NULL: nothing is cached */
+    /* Domains that had a policy, and for how many seconds that counts (memory.h). A remembered
+     * domain whose policy is gone without a validated absence fails as one without DNS answer.
+     * Shared, borrowed; NULL: nothing is remembered (the only choice with the installed library).
+     */
+    struct dive_memory *policies;
+    int64_t remember_policies;
     /* Is the response within custom scope `scope` (x-*)? NULL: no custom scope is recognised. */
     bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
                          const struct dive_response *response);
@@ -141,6 +148,9 @@ const char *dive_verifier_policy_domain(const struct dive_verifier *v);
  * such a case: an operator's mistake that turns DIVE off, to be logged loudly. */
 const struct dive_fault *dive_verifier_policy_fault(const struct dive_verifier *v,
                                                     const char **domain);
+/* The level whose remembered policy (options.policies) is gone without a proof, or NULL; *blocks:
+ * it made the walk fail, false when that policy was report-only. */
+const char *dive_verifier_policy_lost(const struct dive_verifier *v, bool *blocks);
 /* Does the policy, if FOUND, declare any scope? False also means: no 200 can be covered. */
 bool dive_verifier_policy_has_scopes(const struct dive_verifier *v);
 

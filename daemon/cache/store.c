@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache/object_file.h"
@@ -13,6 +14,7 @@
 #include "core/log.h"
 
 #define DISK_BLOCK 4096
+#define INDEXING_SECONDS 600 /* that a purge by host waits for at most */
 
 uint64_t store_disk_weight(uint64_t object_file, uint64_t content_file)
 {
@@ -58,15 +60,22 @@ uint32_t store_find(struct store *store, const struct store_key *key, uint64_t v
 
 uint32_t store_vary(struct store *store, const char *vary)
 {
+    uint32_t unused = store->n_vary;
     char *copy;
 
-    for (uint32_t i = 0; i < store->n_vary; i++)
-        if (strcmp(store->vary[i], vary) == 0)
+    for (uint32_t i = 0; i < store->n_vary; i++) {
+        if (strcmp(store->vary[i].text, vary) == 0)
             return i;
-    if (store->n_vary == STORE_VARY_MAX || (copy = strdup(vary)) == NULL)
+        if (i > 0 && store->vary[i].references == 0)
+            unused = i;
+    }
+    if (unused == STORE_VARY_MAX || (copy = strdup(vary)) == NULL)
         return UINT32_MAX;
-    store->vary[store->n_vary] = copy;
-    return store->n_vary++;
+    if (unused == store->n_vary)
+        store->n_vary++;
+    free(store->vary[unused].text);
+    store->vary[unused] = (struct store_vary){.text = copy};
+    return unused;
 }
 
 /* ---- leaving ---- */
@@ -80,35 +89,54 @@ void store_forget_object(struct store *store, struct index_entry *entry)
     object_unref(&entry->object);
 }
 
-void store_own_content(struct store *store, struct index_entry *entry)
+void store_ref_content(struct store *store, struct index_entry *e, uint32_t id)
 {
-    struct content *content = contents_at(store->contents, entry->content);
-
-    if (content == NULL || !content->unowned)
-        return;
-    content->unowned = false;
-    store->unowned -= content->size;
-    entry->owns = true;
+    e->content = id;
+    if (id != 0)
+        contents_at(store->contents, id)->references++;
 }
 
-/* `owned`: whoever gives the reference back had the file in its weight. What stays for others is
- * counted all the same, or a directory could grow beyond its budget. */
-static void content_unref(struct store *store, uint32_t id, bool owned)
+static void unref_content(struct store *store, struct index_entry *e)
 {
-    struct content *content = contents_at(store->contents, id);
+    struct content *content = contents_at(store->contents, e->content);
 
-    if (content == NULL)
-        return;
-    if (owned && !content->unowned) {
-        content->unowned = true;
-        store->unowned += content->size;
+    if (content != NULL && --content->references == 0)
+        store_queue_removal(store, content->name);
+    e->content = 0;
+}
+
+/* Every entry has its content in its weight: whichever goes last takes it along. What is counted
+ * more than once is told to the index. */
+void store_enter_disk(struct store *store, uint32_t id, uint64_t object_file,
+                      enum index_queue queue, uint8_t uses)
+{
+    const struct index_entry *e = index_at(store->index, id);
+    struct content *content = contents_at(store->contents, e->content);
+    uint64_t size = content != NULL ? content->size : 0;
+
+    if (content != NULL && content->weighed++ > 0) {
+        store->shared += store_disk_weight(0, size);
+        index_set_shared(store->index, INDEX_DISK, store->shared);
     }
-    if (--content->references > 0)
+    if (queue == INDEX_NOWHERE)
+        index_enter(store->index, INDEX_DISK, id, store_disk_weight(object_file, size));
+    else
+        index_restore(store->index, INDEX_DISK, id, store_disk_weight(object_file, size), queue,
+                      uses);
+}
+
+static void leave_disk(struct store *store, uint32_t id, bool remembered)
+{
+    const struct index_entry *e = index_at(store->index, id);
+    struct content *content = contents_at(store->contents, e->content);
+
+    if (e->tier[INDEX_DISK].queue == INDEX_NOWHERE)
         return;
-    if (content->unowned)
-        store->unowned -= content->size;
-    content->unowned = false;
-    store_queue_removal(store, content->name);
+    if (content != NULL && --content->weighed > 0) {
+        store->shared -= store_disk_weight(0, content->size);
+        index_set_shared(store->index, INDEX_DISK, store->shared);
+    }
+    index_leave(store->index, INDEX_DISK, id, remembered);
 }
 
 /* Out of the index; its object file stays where it is. */
@@ -116,8 +144,10 @@ static void store_unlist(struct store *store, uint32_t id)
 {
     struct index_entry *e = index_at(store->index, id);
 
-    content_unref(store, e->content, e->owns);
+    leave_disk(store, id, false);
+    unref_content(store, e);
     store_forget_object(store, e);
+    store->vary[e->vary].references--;
     index_remove(store->index, id);
 }
 
@@ -157,17 +187,22 @@ static void evict_from_memory(struct store *store)
     }
 }
 
+bool store_evict_from_disk(struct store *store)
+{
+    uint32_t id = index_victim(store->index, INDEX_DISK);
+
+    if (id == 0)
+        return false;
+    leave_disk(store, id, true);
+    store->count.evicted++;
+    store_remove(store, id);
+    return true;
+}
+
 void store_evict(struct store *store)
 {
     evict_from_memory(store);
-    while (index_is_full(store->index, INDEX_DISK, store->unowned)) {
-        uint32_t id = index_victim(store->index, INDEX_DISK);
-
-        if (id == 0)
-            return;
-        index_leave(store->index, INDEX_DISK, id, true);
-        store->count.evicted++;
-        store_remove(store, id);
+    while (index_is_full(store->index, INDEX_DISK, 0) && store_evict_from_disk(store)) {
     }
 }
 
@@ -182,7 +217,7 @@ static bool name_content(struct object *object)
     if (object->has_content_file)
         return true; /* an update: it has one */
     object->has_content_file = true;
-    if (verdict->n_digests == 0) {
+    if (!object_has_digests(object)) {
         object->content_name[0] = 0;
         return RAND_bytes(object->content_name + 1, CONTENT_NAME - 1) == 1;
     }
@@ -210,24 +245,24 @@ static void limit_variants(struct store *store, const struct store_key *key)
         store_remove(store, oldest);
 }
 
-/* `intact`: only one that is known to be. */
-static uint32_t take_content(struct store *store, const struct object *object, bool intact)
+uint32_t store_find_content(struct store *store, const struct object *object)
 {
     uint32_t id =
         object->has_content_file ? contents_find(store->contents, object->content_name) : 0;
-    struct content *content = contents_at(store->contents, id);
+    const struct content *content = contents_at(store->contents, id);
 
-    if (content == NULL || content->size != object->meta.size || (intact && !content->checked))
+    if (content == NULL || content->size != object->meta.size ||
+        (object_is_checked(object) && !content->checked))
         return 0;
-    content->references++;
     return id;
 }
 
-static void fill_entry(struct index_entry *e, const struct object *object, uint32_t vary)
+static void fill_entry(struct store *store, struct index_entry *e, const struct object *object,
+                       uint32_t vary)
 {
     const struct object_meta *meta = &object->meta;
 
-    e->size = meta->size;
+    store->vary[vary].references++;
     e->vary = vary;
     e->host = store_host_hash(meta->url);
     e->key_id = meta->verdict.key_id != NULL
@@ -235,69 +270,94 @@ static void fill_entry(struct index_entry *e, const struct object *object, uint3
                     : 0;
 }
 
-/* Locked. Lists the object; false: it fits nowhere. */
-static bool store_list(struct store *store, struct object *object, bool deduplicates)
+/* Locked. May it go to the disk, as far as the disk is concerned? */
+static bool may_write(struct store *store, uint64_t size)
+{
+    return store->disk_usable && size <= store->options.object_max &&
+           store_disk_weight(OBJECT_FILE_MAX / 64, size) <= store->options.max_size;
+}
+
+/* Locked. The entry of an object that came just now, still in no tier; NULL: there is no room. */
+static struct index_entry *new_entry(struct store *store, struct object *object)
 {
     const struct object_meta *meta = &object->meta;
-    uint32_t content = take_content(store, object, deduplicates),
-             vary = store_vary(store, meta->vary), id, old;
-    bool fits = object_weight(object) <= store->options.memory / 4, replaced = false;
-    struct index_entry *e;
-    bool writes;
+    uint32_t vary = store_vary(store, meta->vary);
+    uint32_t id = vary != UINT32_MAX ? index_add(store->index, &meta->key, meta->variant) : 0;
+    struct index_entry *e = index_at(store->index, id);
 
-    old = store_find(store, &meta->key, meta->variant);
+    if (e == NULL)
+        return NULL;
+    fill_entry(store, e, object, vary);
+    store_ref_content(store, e, store_find_content(store, object));
+    object->entry = id;
+    object->generation = e->generation;
+    e->object = object_ref(object);
+    if (object->fd >= 0)
+        store->descriptors++;
+    return e;
+}
+
+/* Locked. Takes out what has the object's place. Does its file still have the name? */
+static bool make_place(struct store *store, const struct object_meta *meta)
+{
+    uint32_t old = store_find(store, &meta->key, meta->variant);
+    bool has_file = false;
+
     if (old != 0) {
-        replaced = index_at(store->index, old)->on_disk || index_at(store->index, old)->queued;
+        has_file = index_at(store->index, old)->on_disk || index_at(store->index, old)->queued;
         store_unlist(store, old);
     } else {
         limit_variants(store, &meta->key);
     }
-    writes = store->disk_usable && meta->size <= store->options.object_max &&
-             store_disk_weight(OBJECT_FILE_MAX / 64, meta->size) <= store->options.max_size;
-    id = vary != UINT32_MAX ? index_add(store->index, &meta->key, meta->variant) : 0;
-    e = index_at(store->index, id);
+    return has_file;
+}
+
+/* Locked. Lists the object; false: it fits nowhere. */
+static bool store_list(struct store *store, struct object *object)
+{
+    const struct object_meta *meta = &object->meta;
+    bool fits = object_weight(object) <= store->options.memory / 4;
+    bool replaced = make_place(store, meta), writes = may_write(store, meta->size);
+    struct index_entry *e = new_entry(store, object);
+
     if (e != NULL) {
-        fill_entry(e, object, vary);
-        e->content = content;
-        content = 0;
-        object->entry = id;
-        object->generation = e->generation;
-        e->object = object_ref(object);
-        if (object->fd >= 0)
-            store->descriptors++;
-        e->queued = writes && store_queue_write(store, object);
+        e->queued = writes && time(NULL) >= store->full_until && store_queue_write(store, object);
         if (writes && !e->queued)
             store->count.writes_skipped++;
-        if (e->content != 0 && deduplicates)
+        if (e->content != 0 && !object->is_update)
             store->count.deduplicated++;
         /* A file without a name on another disk is in nobody's budget. */
         fits = fits && (object->fd < 0 || e->queued);
         if (fits)
-            index_enter(store->index, INDEX_MEMORY, id, object_weight(object));
+            index_enter(store->index, INDEX_MEMORY, object->entry, object_weight(object));
     }
-    content_unref(store, content, false);
     if (replaced && (e == NULL || !e->queued))
         (void)disk_remove_object(store->disk, &meta->key, meta->variant);
     if (e != NULL && !e->queued && !fits) {
-        store_unlist(store, id);
+        store_unlist(store, object->entry);
         e = NULL;
     }
     store_evict(store);
     return e != NULL;
 }
 
-static int put_object(struct store *store, struct object *object, bool deduplicates,
-                      struct object **out)
+static void set_store(struct object *object, struct store *store)
 {
-    bool listed;
+    atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed);
+    object->store = store;
+}
 
-    if (object->meta.size > STORE_INLINE && !name_content(object)) {
+static int put_object(struct store *store, struct object *object, struct object **out)
+{
+    bool in_file = object->meta.size > STORE_INLINE || object->fd >= 0, listed;
+
+    if (in_file && object->meta.size > 0 && !name_content(object)) {
         object_unref(&object);
         return DIVE_E_INTERNAL;
     }
-    object->store = store;
+    set_store(object, store);
     pthread_mutex_lock(&store->lock);
-    listed = store_list(store, object, deduplicates);
+    listed = store_list(store, object);
     pthread_mutex_unlock(&store->lock);
     if (out != NULL)
         *out = object;
@@ -315,7 +375,7 @@ int store_put(struct store *store, struct object_new *new, struct object **out)
     if (object == NULL)
         return DIVE_E_NOMEM;
     atomic_store(&object->checked, true);
-    return put_object(store, object, true, out);
+    return put_object(store, object, out);
 }
 
 int store_update(struct store *store, const struct object *old, struct object_meta *meta,
@@ -342,11 +402,10 @@ int store_update(struct store *store, const struct object *old, struct object_me
     atomic_store(&object->checked, object_is_checked(old));
     object->has_content_file = old->has_content_file;
     memcpy(object->content_name, old->content_name, CONTENT_NAME);
-    pthread_mutex_lock(&store->lock); /* the thread may be taking it just now */
-    object->has_checksum = old->has_checksum;
     object->checksum = old->checksum;
-    pthread_mutex_unlock(&store->lock);
-    return put_object(store, object, false, out);
+    object->has_checksum = old->has_checksum;
+    object->is_update = true;
+    return put_object(store, object, out);
 }
 
 uint32_t store_adopt(struct store *store, const struct object *object, size_t bytes)
@@ -359,64 +418,83 @@ uint32_t store_adopt(struct store *store, const struct object *object, size_t by
     e = index_at(store->index, id);
     if (e == NULL)
         return 0;
-    fill_entry(e, object, vary);
+    fill_entry(store, e, object, vary);
     e->on_disk = true;
-    e->content = take_content(store, object, false);
-    if (object->has_content_file && e->content == 0) {
-        e->content = contents_add(store->contents, object->content_name, meta->size);
-        e->owns = e->content != 0;
+    if (object->has_content_file) {
+        uint32_t content = contents_find(store->contents, object->content_name);
+
+        if (content == 0)
+            content = contents_add(store->contents, object->content_name, meta->size);
+        store_ref_content(store, e, content);
     }
-    store_own_content(store, e);
-    index_enter(store->index, INDEX_DISK, id, store_disk_weight(bytes, e->owns ? meta->size : 0));
+    store_enter_disk(store, id, bytes, INDEX_NOWHERE, 0);
     return id;
 }
 
 /* ---- finding ---- */
 
-struct object *store_load(struct store *store, const struct store_key *key, uint64_t variant,
-                          size_t *size, bool *corrupt)
+static enum store_loaded open_content(struct disk *disk, struct object *object)
 {
-    struct object *object = NULL;
-    char *bytes = NULL;
     struct stat st;
-    size_t n = 0;
-    int error, r;
+    int error = disk_open_content(disk, object->content_name, &object->fd, &st);
 
-    *corrupt = false;
-    error = disk_read_object(store->disk, key, variant, &bytes, &n);
-    if (error != 0) {
-        *corrupt = error == EFBIG || error == EIO;
-        return NULL;
-    }
-    r = object_file_decode(&object, bytes, n);
+    if (error == 0)
+        return (uint64_t)st.st_size == object->meta.size ? STORE_LOADED : STORE_CORRUPT;
+    return error == ENOENT || error == EFBIG || error == EIO ? STORE_CORRUPT : STORE_FAILED;
+}
+
+static enum store_loaded read_object(struct disk *disk, const struct store_key *key,
+                                     uint64_t variant, struct object **out, size_t *size)
+{
+    char *bytes = NULL;
+    int error = disk_read_object(disk, key, variant, &bytes, size), r;
+
+    if (error == ENOENT)
+        return STORE_GONE;
+    if (error != 0)
+        return error == EFBIG || error == EIO ? STORE_CORRUPT : STORE_FAILED;
+    r = object_file_decode(out, bytes, *size);
     free(bytes);
-    if (r == 0 && (memcmp(object->meta.key.bytes, key->bytes, sizeof(key->bytes)) != 0 ||
-                   object->meta.variant != variant))
-        r = DIVE_E_SYNTAX;
-    if (r == 0 && object->has_content_file) {
-        error = disk_open_content(store->disk, object->content_name, &object->fd, &st);
-        if (error != 0 || (uint64_t)st.st_size != object->meta.size)
-            r = DIVE_E_SYNTAX;
-    }
-    *corrupt = r == DIVE_E_SYNTAX;
     if (r != 0)
-        object_unref(&object);
+        return r == DIVE_E_NOMEM ? STORE_FAILED : STORE_CORRUPT;
+    if (memcmp((*out)->meta.key.bytes, key->bytes, sizeof(key->bytes)) != 0 ||
+        (*out)->meta.variant != variant)
+        return STORE_CORRUPT;
+    return (*out)->has_content_file ? open_content(disk, *out) : STORE_LOADED;
+}
+
+enum store_loaded store_load(struct store *store, const struct store_key *key, uint64_t variant,
+                             struct object **out, size_t *bytes)
+{
+    struct disk *disk = store_disk(store);
+    enum store_loaded result = STORE_FAILED;
+    size_t size = 0;
+
+    *out = NULL;
+    if (disk != NULL)
+        result = read_object(disk, key, variant, out, &size);
+    disk_close(&disk);
+    if (result != STORE_LOADED)
+        object_unref(out);
     else
-        object->store = store;
-    if (size != NULL)
-        *size = n;
-    return object;
+        set_store(*out, store);
+    if (bytes != NULL)
+        *bytes = size;
+    return result;
 }
 
 /* Locked. Is the content file the one that we know to be intact? */
 static void note_intact(struct store *store, const struct index_entry *e, struct object *object)
 {
-    const struct content *content = contents_at(store->contents, e->content);
+    struct content *content = contents_at(store->contents, e->content);
     struct stat st;
 
-    if (object->has_content_file && content != NULL && fstat(object->fd, &st) == 0 &&
-        content_is_intact(content, &st))
+    if (!object->has_content_file || content == NULL || fstat(object->fd, &st) != 0)
+        return;
+    if (content_is_intact(content, &st))
         atomic_store(&object->checked, true);
+    else
+        content->checked = false; /* nothing else that comes relies on it */
 }
 
 void store_note_checked(struct store *store, const struct object *object)
@@ -424,7 +502,7 @@ void store_note_checked(struct store *store, const struct object *object)
     struct stat st;
 
     pthread_mutex_lock(&store->lock);
-    if (object->fd >= 0 && fstat(object->fd, &st) == 0) {
+    if (store->contents != NULL && object->fd >= 0 && fstat(object->fd, &st) == 0) {
         struct content *content =
             contents_at(store->contents, contents_find(store->contents, object->content_name));
 
@@ -432,6 +510,11 @@ void store_note_checked(struct store *store, const struct object *object)
             content_note(content, &st);
     }
     pthread_mutex_unlock(&store->lock);
+}
+
+void store_log_corrupt(const struct store *store)
+{
+    log_warning("cache", "an object in %s is not what was written: removed", store->directory);
 }
 
 /* What was read is the entry's object, if the entry is still there; from its second use on it stays
@@ -456,29 +539,29 @@ static void install(struct store *store, uint32_t id, uint32_t generation, struc
     store_evict(store);
 }
 
-/* Reads the entry's object. NULL: it has gone, and so has the entry. What looks corrupt while
- * another takes its place isn't: then nothing of the other is touched. */
+/* Reads the entry's object. NULL: it can't be had; an entry whose file is gone or corrupt goes too,
+ * unless it is another one by now: then *again. */
 static struct object *load_entry(struct store *store, uint32_t id, uint32_t generation,
-                                 const struct store_key *key, uint64_t variant)
+                                 const struct store_key *key, uint64_t variant, bool *again)
 {
-    bool corrupt;
-    struct object *object = store_load(store, key, variant, NULL, &corrupt);
+    struct object *object;
+    enum store_loaded loaded = store_load(store, key, variant, &object, NULL);
+    bool same, corrupt;
     struct index_entry *e;
 
     pthread_mutex_lock(&store->lock);
     e = index_at(store->index, id);
-    if (object != NULL) {
+    same = e != NULL && e->generation == generation && e->object == NULL;
+    corrupt = same && loaded == STORE_CORRUPT;
+    *again = !same && object == NULL;
+    if (object != NULL)
         install(store, id, generation, object);
-    } else if (e != NULL && e->generation == generation && e->object == NULL) {
+    else if (same && loaded != STORE_FAILED)
         store_remove(store, id);
-        store->count.dropped_corrupt += corrupt;
-    } else {
-        corrupt = false;
-    }
+    store->count.dropped_corrupt += corrupt;
     pthread_mutex_unlock(&store->lock);
     if (corrupt)
-        log_warning("cache", "an object file in %s is not what was written: removed",
-                    store->directory);
+        store_log_corrupt(store);
     return object;
 }
 
@@ -493,7 +576,7 @@ static uint32_t select_entry(struct store *store, const struct store_key *key,
         const struct index_entry *e = index_at(store->index, id);
 
         if (e->vary != 0 && e->vary != last_vary) {
-            hash = variant(arg, store->vary[e->vary]);
+            hash = variant(arg, store->vary[e->vary].text);
             last_vary = e->vary;
         }
         if (e->vary != 0 && e->variant != hash)
@@ -504,19 +587,22 @@ static uint32_t select_entry(struct store *store, const struct store_key *key,
     return best;
 }
 
-struct object *store_get(struct store *store, const struct store_key *key,
-                         store_variant_fn *variant, void *arg)
+#define GET_ATTEMPTS 3 /* of a reader that is overtaken by writers */
+
+static struct object *get_once(struct store *store, const struct store_key *key,
+                               store_variant_fn *variant, void *arg, bool *again)
 {
     struct object *object = NULL;
     const struct index_entry *e;
-    bool indexing, on_disk = false;
+    bool unindexed, on_disk = false;
     uint32_t id, generation = 0;
     uint64_t which = 0;
 
+    *again = false;
     pthread_mutex_lock(&store->lock);
     id = select_entry(store, key, variant, arg);
     e = index_at(store->index, id);
-    indexing = store->indexing && store->disk_usable;
+    unindexed = store->indexing && store->disk_usable && key->bytes[0] >= store->indexed;
     if (e != NULL) {
         index_touch(store->index, id);
         generation = e->generation;
@@ -527,9 +613,20 @@ struct object *store_get(struct store *store, const struct store_key *key,
     }
     pthread_mutex_unlock(&store->lock);
     if (object == NULL && on_disk)
-        object = load_entry(store, id, generation, key, which);
-    if (object == NULL && id == 0 && indexing)
+        object = load_entry(store, id, generation, key, which, again);
+    if (object == NULL && id == 0 && unindexed)
         object = store_find_unindexed(store, key, variant, arg);
+    return object;
+}
+
+struct object *store_get(struct store *store, const struct store_key *key,
+                         store_variant_fn *variant, void *arg)
+{
+    struct object *object = NULL;
+    bool again = true;
+
+    for (int i = 0; i < GET_ATTEMPTS && again; i++)
+        object = get_once(store, key, variant, arg, &again);
     return object;
 }
 
@@ -555,12 +652,12 @@ void store_drop(struct store *store, const struct object *object, const char *wh
 size_t store_purge(struct store *store, const struct store_key *key)
 {
     struct object *object;
+    bool indexing;
     size_t n = 0;
     uint32_t id;
-    bool indexing;
 
     pthread_mutex_lock(&store->lock);
-    indexing = store->indexing && store->disk_usable;
+    indexing = store->indexing;
     pthread_mutex_unlock(&store->lock);
     /* What isn't indexed yet comes into the index by being looked at. */
     if (indexing && (object = store_find_unindexed(store, key, NULL, NULL)) != NULL)
@@ -581,7 +678,6 @@ static struct object *peek_entry(struct store *store, uint32_t id, bool *in_memo
     struct store_key key = {0};
     uint64_t variant = 0;
     struct index_entry *e;
-    bool corrupt;
 
     pthread_mutex_lock(&store->lock);
     e = index_at(store->index, id);
@@ -595,7 +691,7 @@ static struct object *peek_entry(struct store *store, uint32_t id, bool *in_memo
     }
     pthread_mutex_unlock(&store->lock);
     if (object == NULL && *on_disk)
-        object = store_load(store, &key, variant, NULL, &corrupt);
+        (void)store_load(store, &key, variant, &object, NULL);
     return object;
 }
 
@@ -625,6 +721,23 @@ void store_each(struct store *store, store_each_fn *fn, void *arg)
     }
 }
 
+/* While the directory is being indexed, there are objects that only their names are known of. */
+static void await_indexed(struct store *store)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000000};
+
+    for (int i = 0; i < 100 * INDEXING_SECONDS; i++) {
+        bool indexing;
+
+        pthread_mutex_lock(&store->lock);
+        indexing = store->indexing && store->disk_usable && !store->stopping;
+        pthread_mutex_unlock(&store->lock);
+        if (!indexing)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
 /* Does the object belong to those that are to be purged? */
 typedef bool purge_fn(const struct object_meta *meta, const char *text);
 
@@ -643,13 +756,8 @@ static size_t purge_by(struct store *store, uint32_t hash, bool by_host, purge_f
 {
     uint32_t limit;
     size_t n = 0;
-    bool indexing;
 
-    pthread_mutex_lock(&store->lock);
-    indexing = store->indexing && store->disk_usable;
-    pthread_mutex_unlock(&store->lock);
-    if (indexing)
-        store_index_all(store);
+    await_indexed(store);
     limit = entries_limit(store);
     for (uint32_t id = 1; id < limit; id++) {
         bool in_memory, on_disk, candidate;
@@ -698,12 +806,28 @@ bool store_takes_files(struct store *store)
     return usable;
 }
 
+struct disk *store_disk(struct store *store)
+{
+    struct disk *disk;
+
+    pthread_mutex_lock(&store->lock);
+    disk = store->disk != NULL ? disk_ref(store->disk) : NULL;
+    pthread_mutex_unlock(&store->lock);
+    return disk;
+}
+
 int store_temporary(struct store *store)
 {
-    if (store_takes_files(store))
-        return disk_temporary(store->disk);
-    errno = ENODEV;
-    return -1;
+    struct disk *disk = store_takes_files(store) ? store_disk(store) : NULL;
+    int fd = -1, error = ENODEV;
+
+    if (disk != NULL) {
+        fd = disk_temporary(disk);
+        error = errno;
+    }
+    disk_close(&disk);
+    errno = error;
+    return fd;
 }
 
 void store_stats(struct store *store, struct store_stats *out)
@@ -742,8 +866,19 @@ bool store_set_options(struct store *store, const struct store_options *options)
     return same;
 }
 
+void store_unref(struct store *store)
+{
+    if (atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) > 1)
+        return;
+    pthread_cond_destroy(&store->wake);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+/* What is left is what objects need that are still referenced. */
 static void store_destroy(struct store *store)
 {
+    pthread_mutex_lock(&store->lock);
     if (store->index != NULL)
         for (uint32_t id = 1; id < index_limit(store->index); id++)
             if (index_at(store->index, id) != NULL)
@@ -751,14 +886,12 @@ static void store_destroy(struct store *store)
     index_free(&store->index);
     contents_free(&store->contents);
     disk_close(&store->disk);
-    disk_close(&store->retired);
     for (uint32_t i = 0; i < store->n_vary; i++)
-        free(store->vary[i]);
+        free(store->vary[i].text);
     free(store->vary);
     free(store->directory);
-    pthread_cond_destroy(&store->wake);
-    pthread_mutex_destroy(&store->lock);
-    free(store);
+    pthread_mutex_unlock(&store->lock);
+    store_unref(store);
 }
 
 int store_new(struct store **out, const struct store_options *options)
@@ -770,6 +903,7 @@ int store_new(struct store **out, const struct store_options *options)
     *out = NULL;
     if (store == NULL)
         return DIVE_E_NOMEM;
+    atomic_init(&store->references, 1);
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->wake, NULL);
     STAILQ_INIT(&store->jobs);

@@ -161,7 +161,7 @@ bool exchange_detach_client(struct exchange *x, const char *why)
     if (!x->leads || !(goes_on & TO_STATE(x->state)) || flight_has_ended(x->flight) ||
         flight_followers(x->flight) == 0 || !x->request_body.complete)
         return false;
-    log_debug("exchange", "%s: %s; it goes on for others", x->id, why);
+    snprintf(x->error, sizeof(x->error), "%s; the transfer went on for others", why);
     x->fate = EXCHANGE_ABORT;
     loop_timer_stop(&x->keepalive);
     exchange_give_back(x);

@@ -68,7 +68,8 @@ int response_queue_head(struct exchange *x, const struct http_head *from, int st
         .upgrade = status == 101,
         .via = true,
         .date = status >= 200,
-        .now = worker_now(x->worker),
+        /* A stored response without a Date has the time when it came. */
+        .now = x->from_store ? object_meta(x->object)->response_time : worker_now(x->worker),
     };
     struct dive_span reason = status == from->status ? from->reason : dive_span("", 0);
     int r;

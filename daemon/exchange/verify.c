@@ -44,6 +44,8 @@ int verify_start(struct exchange *x)
         .pass_other_success = config->dive.other_success == CONFIG_OTHER_SUCCESS_PASS,
         .user_agent = x->runtime->user_agent,
         .cache = x->worker->shared->records,
+        .policies = config->dive.remember_policies_ms > 0 ? x->worker->shared->policies : NULL,
+        .remember_policies = config->dive.remember_policies_ms / 1000,
         .custom_scope = verify_in_custom_scope,
         .custom_scope_arg = x,
     };
@@ -175,6 +177,29 @@ static void verify_tell_fault(struct exchange *x)
                 fault->text);
 }
 
+/* A domain that had a policy and can't prove that it has none: an attack, or an operator who gave
+ * up DNSSEC. Limited as the faults are. */
+static void verify_tell_lost(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    bool blocks;
+    const char *domain = dive_verifier_policy_lost(x->verifier, &blocks);
+    int64_t now = loop_now_ms(&worker->loop);
+
+    if (domain == NULL)
+        return;
+    metrics_add(&metrics.policies_lost, 1);
+    if (strcmp(worker->fault_domain, domain) == 0 && now < worker->fault_quiet_until_ms)
+        return;
+    snprintf(worker->fault_domain, sizeof(worker->fault_domain), "%s", domain);
+    worker->fault_quiet_until_ms = now + FAULT_QUIET_MS;
+    log_warning("dive",
+                "_dive.%s: this domain had a policy, and DNS no longer proves that it has none; "
+                "%s%s; if that is meant: divectl policies forget %s",
+                domain, x->url.at.host, blocks ? " is refused" : " was report-only and passes",
+                domain);
+}
+
 void verify_trace(struct exchange *x)
 {
     char *trace = NULL;
@@ -182,6 +207,7 @@ void verify_trace(struct exchange *x)
     if (x->verifier == NULL)
         return;
     verify_tell_fault(x);
+    verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
     if (dive_verifier_trace(x->verifier, &trace) == 0)

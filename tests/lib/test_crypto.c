@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * EdDSA with the public vectors of RFC 8032 section 7 and RFC 9421 appendix B.2.6, and the keys
- * that OpenSSL would take and we don't.
+ * EdDSA: what is no signature, and the keys that OpenSSL would take and we don't. The vectors of
+ * the RFCs are in test_eddsa_vectors.c and test_rfc9421.c.
  */
 #include <stdio.h>
 
@@ -46,37 +46,6 @@ static int check_hex(enum dive_algorithm algorithm, const char *key, const char 
     "2541b143c4b981b7e18f62de8ccdf633fc1bf037ab7cd779805e0dbcc0aae1cb"                             \
     "cee1afb2e027df36bc04dcecbf154336c19f0af7e0a6472905e799f1953d2a0f"                             \
     "f3348ab21aa4adafd1d234441cf807c03a00"
-
-Test(crypto, the_ed25519_vectors_of_rfc_8032_verify)
-{
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519,
-                           "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-                           "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
-                           "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
-                           NULL, 0),
-                 0);
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, ED25519_KEY_2, ED25519_SIG_2, "\x72", 1), 0);
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519,
-                           "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
-                           "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
-                           "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
-                           "\xaf\x82", 2),
-                 0);
-}
-
-Test(crypto, the_ed448_vectors_of_rfc_8032_verify)
-{
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED448,
-                           "5fd7449b59b461fd2ce787ec616ad46a1da1342485a70e1f8a0ea75d80e96778"
-                           "edf124769b46c7061bd6783df1e50f6cd1fa1abeafe8256180",
-                           "533a37f6bbe457251f023c0d88f976ae2dfb504a843e34d2074fd823d41a591f"
-                           "2b233f034f628281f2fd7a22ddd47d7828c59bd0a21bfd3980ff0d2028d4b18a"
-                           "9df63e006c5d1c2d345b925d8dc00b4104852db99ac5c7cdda8530a113a0f4db"
-                           "b61149f05a7363268c71d95808ff2e652600",
-                           "", 0),
-                 0);
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED448, ED448_KEY_1, ED448_SIG_1, "\x03", 1), 0);
-}
 
 Test(crypto, any_changed_bit_of_a_signature_is_a_mismatch)
 {
@@ -268,25 +237,4 @@ Test(crypto, names_are_lower_case_and_nothing_else)
     cr_expect_str_eq(dive_algorithm_name((enum dive_algorithm)99), "none");
     cr_expect_eq(dive_algorithm_signature_bytes(DIVE_ALGORITHM_ED448), 114);
     cr_expect_eq(dive_algorithm_key_bytes((enum dive_algorithm)99), 0);
-}
-
-/* RFC 9421 appendix B.1.4 (the key) and B.2.6 (the signature base and the signature). */
-Test(crypto, the_ed25519_example_of_rfc_9421_verifies)
-{
-    static const char base[] =
-        "\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n"
-        "\"@method\": POST\n"
-        "\"@path\": /foo\n"
-        "\"@authority\": example.com\n"
-        "\"content-type\": application/json\n"
-        "\"content-length\": 18\n"
-        "\"@signature-params\": (\"date\" \"@method\" \"@path\" \"@authority\" \"content-type\" "
-        "\"content-length\");created=1618884473;keyid=\"test-key-ed25519\"";
-    const char *key = "26b40b8f93fff3d897112f7ebc582b232dbd72517d082fe83cfb30ddce43d1bb";
-    const char *signature = "c2a700a9b9982768e2da095f00c691cb882bb98627c769c414dd8737a8eb9c39"
-                            "d008ad6ed3619bd38bfd10383050f8aee00d30eafb90bf9948a7958fa412910b";
-
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, key, signature, base, strlen(base)), 0);
-    cr_expect_eq(check_hex(DIVE_ALGORITHM_ED25519, key, signature, base, strlen(base) - 1),
-                 DIVE_E_MISMATCH);
 }

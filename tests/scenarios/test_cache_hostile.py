@@ -34,7 +34,7 @@ def change_draft(lab, host):
 
 
 def change_allowed_hash(lab, host):
-    lab.dns.publish_key(host, "ed1", allowed_hash=("sha-512",))
+    lab.dns.publish_key(host, "ed1", allowed_hash=("sha512",))
 
 
 def change_another_key(lab, host):

@@ -153,6 +153,9 @@ def test_foreign_files_are_removed_and_told(dived, origin):
     time.sleep(1.1)  # what was there before the start is told from what comes after by the second
     again(cache)
     wait_stored(cache, 0)
+    deadline = time.monotonic() + 10  # told when a folder has been looked through
+    while stats(cache)["dropped_corrupt"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert stats(cache)["dropped_corrupt"] >= 2
 
 
@@ -264,3 +267,21 @@ def test_kill_9_under_load_tears_nothing(dived, lab, origin):
                 assert response.status == 200 and response.body == names[p], (p, response)
                 hits += is_hit(response)
     assert hits > 0
+
+
+def test_a_reload_changes_the_budgets(dived, origin):
+    cache = dived(cache={"memory": "4MiB", "max-size": "64MiB"})
+    for i in range(8):
+        p = path()
+        origin.at(p, body=content(f"reload{i}", 1 << 20), fields=[FRESH])
+        cache.curl(origin.url(p))
+    wait_stored(cache, 8, "c")
+    cache.changes["cache"] = {"memory": "1MiB", "max-size": "3MiB"}
+    proxymodule.write_config(cache.lab, cache.config_path, cache.directory, cache.port,
+                             **cache.changes)
+    done = cache.divectl("reload", "-c", cache.config_path)
+    assert done.returncode == 0, done
+    deadline = time.monotonic() + 5
+    while len(objects(cache, "c")) > 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert stats(cache)["disk_bytes"] <= 3 << 20 and len(objects(cache, "c")) <= 2
