@@ -288,6 +288,7 @@ void exchange_drop_origin(struct exchange *x, bool reusable)
 /* Which status a deadline has that passed before a final head went out: whose silence was it? */
 static void exchange_on_timeout(void *arg)
 {
+    static const unsigned by_origin = TO(CONNECT) | TO(SEND) | TO(HEAD);
     struct exchange *x = arg;
     int next;
 
@@ -309,9 +310,10 @@ static void exchange_on_timeout(void *arg)
         next = exchange_refuse(x, 504, "http_response_timeout",
                                "the origin stopped sending, or hold.timeout passed");
     else if (x->state == EXCHANGE_POLICY || x->state == EXCHANGE_VERDICT ||
-             x->state == EXCHANGE_JUDGE)
+             x->state == EXCHANGE_JUDGE || x->state == EXCHANGE_REUSE)
         next = exchange_refuse(x, 504, "dns_timeout", "DNS did not answer in time");
-    else if (x->decision.if_error && validated_unreachable(x) == EXCHANGE_REUSE)
+    else if ((TO_STATE(x->state) & by_origin) && x->decision.if_error &&
+             validated_unreachable(x) == EXCHANGE_REUSE)
         next = EXCHANGE_REUSE;
     else
         next = exchange_refuse(x, 504, "http_response_timeout",

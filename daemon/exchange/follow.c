@@ -37,14 +37,6 @@ static int follow_failed(struct exchange *x, const struct flight_failure *failur
     return exchange_refuse(x, 403, "dive_verification_failed", "%s", failure->text);
 }
 
-static int follow_done(struct exchange *x, struct object *object)
-{
-    if (object == NULL)
-        return follow_alone(x);
-    x->object = object_ref(object);
-    return EXCHANGE_REUSE;
-}
-
 /* The head is here. Is it an answer to this request too? */
 static bool follow_matches(struct exchange *x, const struct object_meta *meta)
 {
@@ -58,9 +50,27 @@ static int follow_other_variant(struct exchange *x, const struct object_meta *me
                  key_of_variant(&x->flight_key, &x->key, meta->vary, reuse_variant(x, meta->vary));
 
     x->joined_variant = true;
+    x->cache_status.collapsed = false;
     keep_leave(x);
     x->joins = again;
     return again ? EXCHANGE_LOOKUP : EXCHANGE_CONNECT;
+}
+
+/* What the leader has may be a stored response that the origin has validated: one that was chosen
+ * for the leader's request, not for ours. */
+static int follow_done(struct exchange *x, struct object *object)
+{
+    const struct object_meta *meta;
+
+    if (object == NULL)
+        return follow_alone(x);
+    meta = object_meta(object);
+    if (!follow_matches(x, meta))
+        return follow_other_variant(x, meta);
+    x->object = object_ref(object);
+    freshness_of(&x->freshness, &meta->head, meta->request_time, meta->response_time);
+    freshness_decide(&x->decision, &x->freshness, &x->control, worker_now(x->worker));
+    return EXCHANGE_REUSE;
 }
 
 /* 1: may be read along, 0: wait for the end, EXCHANGE_WAIT: not known yet, or as a stage. */
@@ -118,6 +128,7 @@ int follow_flight(struct exchange *x)
 static int share_begin(struct exchange *x, const struct object_meta *meta)
 {
     int64_t length = meta->head.content_length;
+    int r;
 
     if (reuse_take_head(x, meta) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
@@ -125,7 +136,10 @@ static int share_begin(struct exchange *x, const struct object_meta *meta)
     x->send_hashes = x->report_only;
     x->source = (struct source){.hold = flight_hold(x->flight), .shared = true};
     x->action = ACTION_STREAMED;
-    return release_begin(x, length);
+    r = release_begin(x, length);
+    if (r == 1 && x->send_hashes && x->ranged)
+        verify_drop_part(x);
+    return r;
 }
 
 /* What there is to be sent was sent. 1: there is more, EXCHANGE_WAIT, or as a stage. */

@@ -12,7 +12,8 @@
 #include "exchange/private.h"
 
 /* A hash of the strong validator and of all that the verdict of this content rests on; 0 without a
- * strong validator. */
+ * strong validator, and where a signature covers fields of the request: one client's must not
+ * decide for another. */
 static uint64_t keep_head_hash(const struct exchange *x)
 {
     static const char *const names[] = {"Content-Digest", "Signature-Input", "Signature",
@@ -28,11 +29,13 @@ static uint64_t keep_head_hash(const struct exchange *x)
     piece[n++] = *tag;
     for (size_t i = 0; i < x->response.n_fields; i++) {
         for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+            const struct dive_span *value = &x->response.fields[i].value;
+
             if (!dive_span_caseeq(x->response.fields[i].name, dive_span_str(names[k])))
                 continue;
-            if (n == sizeof(piece) / sizeof(piece[0]))
+            if (n == sizeof(piece) / sizeof(piece[0]) || memmem(value->p, value->n, ";req", 4))
                 return 0;
-            piece[n++] = x->response.fields[i].value;
+            piece[n++] = *value;
         }
     }
     if (!key_of_pieces(&hash, piece, n))
@@ -53,8 +56,10 @@ enum dive_reason keep_rejection(const struct exchange *x)
 
 void keep_remember_rejection(struct exchange *x)
 {
-    uint64_t head = x->caches ? keep_head_hash(x) : 0;
+    bool by_content = dive_verifier_reason(x->verifier) == DIVE_REASON_SIGNATURE_MISMATCH;
+    uint64_t head = x->caches && by_content ? keep_head_hash(x) : 0;
 
+    /* What DNS said or didn't say may be another thing a second later. */
     if (head != 0)
         remember_rejected(x->worker->shared->remember, &x->key, head,
                           dive_verifier_reason(x->verifier), worker_now(x->worker));
@@ -78,14 +83,16 @@ void keep_decide(struct exchange *x)
     storable = freshness_may_store(&x->request, &x->response, &x->freshness);
     if (storable != STORABLE_YES)
         x->cache_status.detail = storable_word(storable);
-    else if (vary_of_response(x->vary, &x->response) != 0)
+    else if (vary_of_response(x->vary, &x->response) != 0 ||
+             (x->vary[0] != '\0' && vary_hash(&x->request, x->vary) == 0))
         x->cache_status.detail = storable_word(STORABLE_VARY);
     else if (keep_is_too_large(x))
         x->cache_status.detail = "too-large";
     else
         x->keeps = true;
     x->cache_status.stored = x->keeps;
-    if (!x->keeps && x->response.status < 500)
+    /* Of a request that others could share: conditions and credentials say nothing about theirs. */
+    if (!x->keeps && x->leads && x->response.status < 500)
         remember_unstorable(x->worker->shared->remember, &x->key, x->response_time);
 }
 
@@ -253,5 +260,6 @@ void keep_leave(struct exchange *x)
             flight_release(x->flight);
     }
     flight_leave(&x->flight, x->leads ? NULL : &x->waiter);
+    x->leads = false; /* it may go on alone, or lead another */
     worker_unpost(x->worker, &x->post);
 }

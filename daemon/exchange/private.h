@@ -279,6 +279,9 @@ int response_queue_head(struct exchange *x, const struct http_head *from, int st
 int response_describe(struct exchange *x) DIVE_MUST_USE;
 /* The connection is read to the end of the response: it may serve another exchange. */
 void response_release_origin(struct exchange *x);
+/* dive.error-bodies: x->response goes to this client without its content, wherever it comes from.
+ */
+bool response_is_stripped(const struct exchange *x);
 
 /* ---- send.c ---- */
 /* Sends content of x->source from x->send_offset up to `limit` or x->send_end: 1 when all of that

@@ -83,6 +83,10 @@ static int release_range(struct exchange *x, struct release *release, uint64_t s
         http_content_range(release->content_range, NULL, size);
         break;
     case HTTP_RANGE_PARTIAL:
+        /* Parts are put together from a whole that is there; of one that is only now on its way, a
+         * server may ignore Range (RFC 9110 section 14.2). */
+        if (set.n > 1 && x->state != EXCHANGE_RELEASE)
+            return 0;
         x->ranged = true;
         if (set.n > 1)
             return release_multipart(x, release, &set, size);
@@ -160,6 +164,12 @@ int release_begin(struct exchange *x, int64_t length)
         release.length = -1;
     } else if (length >= 0 && release_has_range(x)) {
         r = release_range(x, &release, (uint64_t)length);
+    }
+    if (release.framing != HTTP_BODY_NONE && response_is_stripped(x)) {
+        release.framing = HTTP_BODY_LENGTH;
+        release.length = 0;
+        x->ranged = true;
+        x->send_end = 0;
     }
     if (release.framing == HTTP_BODY_NONE) {
         x->ranged = true; /* nothing is to be sent, however much there is */

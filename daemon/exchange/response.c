@@ -215,7 +215,7 @@ int response_head(struct exchange *x)
 }
 
 /* dive.error-bodies: strip. Content that no signature covers, from a host that signs. */
-static bool response_is_stripped(const struct exchange *x)
+bool response_is_stripped(const struct exchange *x)
 {
     return x->runtime->config->dive.error_bodies == CONFIG_ERROR_BODIES_STRIP &&
            x->mode == CONFIG_MODE_ENFORCE && x->verifier != NULL && x->response.status >= 300 &&
@@ -264,6 +264,8 @@ static int response_stream(struct exchange *x)
         return response_tee(x);
     x->keeps = x->cache_status.stored = false;
     keep_release(x);
+    if (x->client == NULL)
+        return exchange_break(x, "it can't be stored, and no client waits for it");
     cache_status.value = dive_span(text, cache_status_format(text, &x->cache_status));
 
     x->client_body = x->response.framing;

@@ -186,6 +186,9 @@ int reuse_forget_head(struct exchange *x)
         x->cache_status.forward = CACHE_FORWARD_MISS;
     x->source = (struct source){0};
     x->hashed = 0;
+    /* It may have been asked about a stored response already. */
+    x->request_queued = x->awaits_head = x->validates = false;
+    x->scan = (struct http_scan){0};
     if (x->check != NULL)
         (void)object_check_end(&x->check, x->object);
     return verify_restart(x);
@@ -246,6 +249,7 @@ static int reuse_check(struct exchange *x)
     if (r < 0 || !object_check_end(&x->check, x->object))
         return reuse_drop(x, "its content is not what was stored");
     object_set_checked(x->object);
+    x->hashed = 0; /* the verifier has seen nothing of it */
     return 1;
 }
 
@@ -417,6 +421,19 @@ static struct object *validated_object(struct exchange *x)
     return object;
 }
 
+/* A 304 can say that what was stored may be used this time, and not kept (RFC 9111 section 3.2: its
+ * fields are the stored response's from now on). */
+static void validated_keep(struct exchange *x, const struct object *object)
+{
+    struct cache_control control;
+
+    control_of_response(&control, &x->response);
+    if ((control.flags & (CONTROL_NO_STORE | CONTROL_PRIVATE)) == 0)
+        return;
+    store_drop(x->worker->shared->store, object, "the origin's 304 forbids keeping it");
+    keep_release(x);
+}
+
 static int validated_use(struct exchange *x, struct object *object)
 {
     x->cache_status.forward_status = x->response.status;
@@ -457,7 +474,10 @@ int validated_response(struct exchange *x)
         if (!validate_selects(&x->response, &object_meta(x->stale)->head, worker_now(x->worker)))
             return validated_other(x);
         object = validated_object(x);
-        return object != NULL ? validated_use(x, object) : validated_other(x);
+        if (object == NULL)
+            return validated_other(x);
+        validated_keep(x, object);
+        return validated_use(x, object);
     }
     if ((status == 500 || status == 502 || status == 503 || status == 504) && x->decision.if_error)
         return validated_use(x, object_ref(x->stale));
