@@ -216,13 +216,15 @@ static bool store_list(struct store *store, struct object *object, bool deduplic
 {
     const struct object_meta *meta = &object->meta;
     uint32_t content = take_content(store, object), vary = store_vary(store, meta->vary), id, old;
-    bool fits = object_weight(object) <= store->options.memory / 4, replaced = false;
+    bool fits = object_weight(object) <= store->options.memory / 4;
+    /* One that isn't indexed yet may lie there too. */
+    bool replaced = store->indexing && store->disk_usable;
     struct index_entry *e;
     bool writes;
 
     old = store_find(store, &meta->key, meta->variant);
     if (old != 0) {
-        replaced = index_at(store->index, old)->on_disk || index_at(store->index, old)->queued;
+        replaced |= index_at(store->index, old)->on_disk || index_at(store->index, old)->queued;
         store_unlist(store, old);
     } else {
         limit_variants(store, &meta->key);
@@ -344,8 +346,14 @@ uint32_t store_adopt(struct store *store, const struct object *object, size_t by
 
 /* ---- finding ---- */
 
+/* A want of our own, which says nothing about the file. */
+static bool is_passing(int error)
+{
+    return error == ENOMEM || error == EMFILE || error == ENFILE || error == EINTR;
+}
+
 struct object *store_load(struct store *store, const struct store_key *key, uint64_t variant,
-                          size_t *size, bool *corrupt)
+                          size_t *size, bool *corrupt, bool *gone)
 {
     struct object *object = NULL;
     char *bytes = NULL;
@@ -353,10 +361,11 @@ struct object *store_load(struct store *store, const struct store_key *key, uint
     size_t n = 0;
     int error, r;
 
-    *corrupt = false;
+    *corrupt = *gone = false;
     error = disk_read_object(store->disk, key, variant, &bytes, &n);
     if (error != 0) {
         *corrupt = error == EFBIG || error == EIO;
+        *gone = !is_passing(error);
         return NULL;
     }
     r = object_file_decode(&object, bytes, n);
@@ -366,10 +375,12 @@ struct object *store_load(struct store *store, const struct store_key *key, uint
         r = DIVE_E_SYNTAX;
     if (r == 0 && object->has_content_file) {
         error = disk_open_content(store->disk, object->content_name, &object->fd, &st);
-        if (error != 0 || (uint64_t)st.st_size != object->meta.size)
+        if (is_passing(error))
+            r = DIVE_E_NOMEM;
+        else if (error != 0 || (uint64_t)st.st_size != object->meta.size)
             r = DIVE_E_SYNTAX;
     }
-    *corrupt = r == DIVE_E_SYNTAX;
+    *corrupt = *gone = r == DIVE_E_SYNTAX;
     if (r != 0)
         object_unref(&object);
     else
@@ -436,12 +447,13 @@ static void install(struct store *store, uint32_t id, uint32_t generation, struc
     store_evict(store);
 }
 
-/* Reads the entry's object. NULL: it has gone, and so has the entry. */
+/* Reads the entry's object. NULL: it has gone, and so has the entry; or it can't be read just now.
+ */
 static struct object *load_entry(struct store *store, uint32_t id, uint32_t generation,
                                  const struct store_key *key, uint64_t variant)
 {
-    bool corrupt;
-    struct object *object = store_load(store, key, variant, NULL, &corrupt);
+    bool corrupt, gone;
+    struct object *object = store_load(store, key, variant, NULL, &corrupt, &gone);
     struct index_entry *e;
 
     if (corrupt)
@@ -450,7 +462,7 @@ static struct object *load_entry(struct store *store, uint32_t id, uint32_t gene
     e = index_at(store->index, id);
     if (object != NULL)
         install(store, id, generation, object);
-    else if (e != NULL && e->generation == generation && e->object == NULL)
+    else if (gone && e != NULL && e->generation == generation && e->object == NULL)
         store_remove(store, id);
     pthread_mutex_unlock(&store->lock);
     return object;
@@ -529,11 +541,15 @@ void store_drop(struct store *store, const struct object *object, const char *wh
 size_t store_purge(struct store *store, const struct store_key *key)
 {
     struct object *object;
+    bool indexing;
     size_t n = 0;
     uint32_t id;
 
+    pthread_mutex_lock(&store->lock);
+    indexing = store->indexing && store->disk_usable;
+    pthread_mutex_unlock(&store->lock);
     /* What isn't indexed yet comes into the index by being looked at. */
-    if (store->indexing && (object = store_find_unindexed(store, key, NULL, NULL)) != NULL)
+    if (indexing && (object = store_find_unindexed(store, key, NULL, NULL)) != NULL)
         object_unref(&object);
     pthread_mutex_lock(&store->lock);
     while ((id = index_first(store->index, key)) != 0) {
@@ -551,7 +567,7 @@ static struct object *peek_entry(struct store *store, uint32_t id, bool *in_memo
     struct store_key key = {0};
     uint64_t variant = 0;
     struct index_entry *e;
-    bool corrupt;
+    bool corrupt, gone;
 
     pthread_mutex_lock(&store->lock);
     e = index_at(store->index, id);
@@ -565,7 +581,7 @@ static struct object *peek_entry(struct store *store, uint32_t id, bool *in_memo
     }
     pthread_mutex_unlock(&store->lock);
     if (object == NULL && *on_disk)
-        object = store_load(store, &key, variant, NULL, &corrupt);
+        object = store_load(store, &key, variant, NULL, &corrupt, &gone);
     return object;
 }
 

@@ -78,10 +78,11 @@ uint64_t store_disk_weight(uint64_t object_file, uint64_t content_file);
 uint32_t store_text_hash(const char *p, size_t n); /* never 0 */
 uint32_t store_host_hash(const char *url);
 
-/* Without the lock: reads an object file, and opens its content. NULL: it isn't there, or not
- * whole; then *corrupt says which. `bytes` may be NULL. */
+/* Without the lock: reads an object file, and opens its content. NULL: it isn't there, or not whole
+ * (*gone; and *corrupt in the second case), or there is no memory or descriptor for it. `bytes` may
+ * be NULL. */
 struct object *store_load(struct store *store, const struct store_key *key, uint64_t variant,
-                          size_t *bytes, bool *corrupt);
+                          size_t *bytes, bool *corrupt, bool *gone);
 void store_note_checked(struct store *store, const struct object *object);
 
 /* ---- store_writer.c ---- */

@@ -238,10 +238,11 @@ static bool read_index(struct store *store, const char *bytes, size_t n)
         return false;
     memcpy(&header, p, sizeof(header));
     if (memcmp(header.magic, MAGIC, sizeof(header.magic)) != 0 ||
-        header.checksum != object_checksum(bytes + 16, n - 16))
+        header.checksum != object_checksum(bytes + 16, n - 16) || header.n_vary > b.left ||
+        header.n_contents > b.left / sizeof(struct index_content))
         return false;
-    vary = calloc(header.n_vary + 1, sizeof(*vary));
-    contents = calloc(header.n_contents + 1, sizeof(*contents));
+    vary = calloc((size_t)header.n_vary + 1, sizeof(*vary));
+    contents = calloc((size_t)header.n_contents + 1, sizeof(*contents));
     if (vary != NULL && contents != NULL)
         ok = read_vary(store, &b, header.n_vary, vary) &&
              read_contents(store, &b, header.n_contents, contents) &&
@@ -274,8 +275,8 @@ void store_read_index(struct store *store)
 static void scan_read(struct store *store, const struct store_key *key, uint64_t variant)
 {
     size_t bytes;
-    bool corrupt;
-    struct object *object = store_load(store, key, variant, &bytes, &corrupt);
+    bool corrupt, gone;
+    struct object *object = store_load(store, key, variant, &bytes, &corrupt, &gone);
 
     pthread_mutex_lock(&store->lock);
     if (store_find(store, key, variant) == 0) {
@@ -375,16 +376,23 @@ struct object *store_find_unindexed(struct store *store, const struct store_key 
     if (disk_each_object(store->disk, key->bytes[0], unindexed_add, &found, &removed) != 0)
         return NULL;
     for (size_t i = 0; i < found.n; i++) {
-        bool corrupt, known, matches;
+        struct index_entry *e;
+        bool corrupt, gone, matches;
+        uint32_t id;
         size_t bytes;
-        struct object *object = store_load(store, key, found.variant[i], &bytes, &corrupt);
+        struct object *object = store_load(store, key, found.variant[i], &bytes, &corrupt, &gone);
 
         if (object == NULL)
             continue; /* the walk comes by */
         pthread_mutex_lock(&store->lock);
-        known = store_find(store, key, found.variant[i]) != 0;
-        if (!known)
-            (void)store_adopt(store, object, bytes);
+        id = store_find(store, key, found.variant[i]);
+        if (id == 0)
+            id = store_adopt(store, object, bytes);
+        e = index_at(store->index, id);
+        if (e != NULL && e->on_disk) { /* whoever drops it means this entry */
+            object->entry = id;
+            object->generation = e->generation;
+        }
         pthread_mutex_unlock(&store->lock);
         matches = variant != NULL && (object->meta.vary[0] == '\0' ||
                                       variant(arg, object->meta.vary) == object->meta.variant);

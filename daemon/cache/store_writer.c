@@ -173,8 +173,6 @@ static int write_content(struct store *store, struct object *object, struct stat
 static void written(struct store *store, struct index_entry *e, struct object *object,
                     const struct stat *st, size_t bytes)
 {
-    bool own = false;
-
     e->queued = false;
     e->on_disk = true;
     if (object->has_content_file && e->content == 0) {
@@ -183,12 +181,13 @@ static void written(struct store *store, struct index_entry *e, struct object *o
             contents_at(store->contents, e->content)->references++;
         else
             e->content = contents_add(store->contents, object->content_name, object->meta.size);
-        own = e->content != 0;
-        if (own)
+        if (e->content != 0)
             content_note(contents_at(store->contents, e->content), st);
     }
+    /* Content that several share is in the weight of each: whichever goes first, the budget holds.
+     */
     index_enter(store->index, INDEX_DISK, object->entry,
-                store_disk_weight(bytes, own ? object->meta.size : 0));
+                store_disk_weight(bytes, object->has_content_file ? object->meta.size : 0));
     if (e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_forget_object(store, e);
     store_evict(store);
