@@ -193,6 +193,20 @@ static void written(struct store *store, struct index_entry *e, struct object *o
     store_evict(store);
 }
 
+/* A content file that was linked for an object which didn't get there. */
+static void unlink_unreferenced(struct store *store, const struct object *object)
+{
+    uint32_t id;
+
+    if (!object->has_content_file)
+        return;
+    pthread_mutex_lock(&store->lock);
+    id = contents_find(store->contents, object->content_name);
+    pthread_mutex_unlock(&store->lock);
+    if (id == 0)
+        (void)disk_remove_content(store->disk, object->content_name);
+}
+
 /* 0, or an errno: nothing of it is left on disk. */
 static int write_object(struct store *store, struct object *object)
 {
@@ -223,21 +237,9 @@ static int write_object(struct store *store, struct object *object)
             written(store, e, object, &st, n);
     }
     pthread_mutex_unlock(&store->lock);
+    if (e == NULL) /* dropped or replaced meanwhile */
+        unlink_unreferenced(store, object);
     return error;
-}
-
-/* A content file that was linked for an object which didn't get there. */
-static void unlink_unreferenced(struct store *store, const struct object *object)
-{
-    uint32_t id;
-
-    if (!object->has_content_file)
-        return;
-    pthread_mutex_lock(&store->lock);
-    id = contents_find(store->contents, object->content_name);
-    pthread_mutex_unlock(&store->lock);
-    if (id == 0)
-        (void)disk_remove_content(store->disk, object->content_name);
 }
 
 /* Removes what is queued to be removed. */

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "cache/store_private.h"
+#include "core/log.h"
 #include "tests/daemon/cache_store_lab.h"
 
 static char dir[64];
@@ -23,6 +24,7 @@ static void setup(void)
 {
     snprintf(dir, sizeof(dir), "/tmp/dived-store.XXXXXX");
     cr_assert_not_null(mkdtemp(dir));
+    log_set_level(LOG_LEVEL_ERROR);
     options = (struct store_options){dir, 256 * MIB, 32 * MIB, 64 * MIB};
 }
 
@@ -405,7 +407,6 @@ Test(cache_store, lookups_while_indexing)
     put_and_crash(r, STORE_VARIANTS_MAX + 1);
     start();
     store_stop_thread(store);
-    unlink("index");
     pthread_mutex_lock(&store->lock);
     for (uint32_t id = 1; id < index_limit(store->index); id++)
         if (index_at(store->index, id) != NULL) {
@@ -602,7 +603,7 @@ Test(cache_store, no_descriptors_is_no_reason_to_drop)
         n++;
     cr_assert(!has(1) && !has(2));
     close(held[--n]); /* enough for the object file, not for the content beside it */
-    cr_assert(has(1) || !has(1));
+    (void)has(1);
     (void)has(2);
     while (n > 0)
         close(held[--n]);
