@@ -72,7 +72,7 @@ all: $(BUILD)/dived $(BUILD)/divectl
 # Every object depends on the flags that made it: other flags, other objects.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@.new
+	@printf '%s\n' '$(CC) $(subst ',,$(CPPFLAGS)) $(ALL_CFLAGS) $(LIB_CFLAGS) $(ALL_LDFLAGS)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
@@ -124,7 +124,7 @@ unit: $(BUILD)/tests/unit-lib $(BUILD)/tests/unit-daemon
 	$(UNIT_ENV) $(BUILD)/tests/unit-daemon --jobs 2
 
 # A sanitizer's findings fail the run: the scenarios look for them in what the daemon prints.
-SCENARIOS := DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
+SCENARIOS := CC='$(CC)' SAN_FLAGS='$(SAN_FLAGS)' DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl \
              $(PYTHON) -m pytest -p no:cacheprovider -q tests/scenarios
 
 ## scenarios: the end-to-end tests alone: real DNS, TLS, origins and clients (ONLY=expr selects)
@@ -144,7 +144,7 @@ run: all
 
 ## bench: CPU and memory beside nginx and squid, in one run
 bench: all
-	DIVED=$(CURDIR)/$(BUILD)/dived $(PYTHON) tests/bench/bench.py
+	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py
 
 # The suite is installed beside what is built, from the lock file.
 CONFORMANCE := $(BUILD)/conformance
@@ -164,8 +164,8 @@ DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev l
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
-             libcap2-bin util-linux nodejs npm
-LINT_DEPS := clang-format clang-tidy cppcheck
+             bash zsh libcap2-bin util-linux nodejs npm g++ mandoc binutils
+LINT_DEPS := clang-format clang-tidy cppcheck mandoc
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -qq
@@ -173,21 +173,23 @@ deps:
 	    $(DEPS) $(TEST_DEPS) $(LINT_DEPS)
 
 SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] tests/daemon/*.[ch] \
-                     tests/fuzz/*.[ch] tests/bench/*.[ch] tests/interop/*.[ch])
+                     tests/fuzz/*.[ch] tests/bench/*.[ch] tests/interop/*.[ch] docs/*.c)
 
 include tests/fuzz/rules.mk
 include tests/interop/rules.mk
+include lib/install.mk
 
 ## fmt: format the C sources in place
 fmt:
 	@clang-format -i $(SOURCES)
 
-## lint: clang-format in dry run, a clang build with the same warnings, cppcheck
+## lint: clang-format in dry run, a clang build with the same warnings, cppcheck, mandoc
 lint:
 	@clang-format --dry-run --Werror $(SOURCES)
 	$(MAKE) CC=clang BUILD=build/clang all
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppressions-list=tests/cppcheck.supp --error-exitcode=1 -I. -Idaemon lib daemon
+	mandoc -Tlint -Wwarning $(MAN_PAGES)
 
 ## clean: remove everything that was built
 clean:

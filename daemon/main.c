@@ -20,12 +20,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
 #include "client/listener.h"
 #include "config/config.h"
 #include "core/log.h"
+#include "worker/state.h"
 #include "worker/worker.h"
 
 #define DEFAULT_CONFIG "/etc/dived/dived.yaml"
@@ -38,6 +40,9 @@ struct daemon {
     struct worker *workers[WORKERS_MAX];
     unsigned worker_count;
     struct admin *admin;
+    char *state_directory;       /* NULL: nothing outlives the process */
+    bool state_failed;           /* told once */
+    pthread_mutex_t state_lock;  /* the admin thread saves too */
     pthread_mutex_t reload_lock; /* SIGHUP and the control socket may both ask for one */
 };
 
@@ -107,7 +112,7 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
         snprintf(why, why_size, "no event loop: %s", strerror(errno));
         return DIVE_E_NOMEM;
     }
-    r = resolver_new(&resolver, &loop, &runtime->resolver_config, why, why_size);
+    r = resolver_new(&resolver, &loop, &runtime->resolver.resolver, why, why_size);
     resolver_free(&resolver);
     loop_destroy(&loop);
     return r;
@@ -264,7 +269,10 @@ static int apply_runtime(struct daemon *daemon, struct runtime *runtime, struct 
         find(findings, LOG_LEVEL_ERROR, "the new log files can't be opened; the old ones stay");
     if (count_workers(runtime->config) != daemon->worker_count)
         find(findings, LOG_LEVEL_WARNING, "workers: a new number takes a restart");
-    hold_account_set_max(&daemon->shared.hold, (uint64_t)runtime->config->hold.max_total);
+    if (!shared_reload(&daemon->shared, runtime->config))
+        find(findings, LOG_LEVEL_WARNING,
+             "cache: another directory, or a cache where there was "
+             "none, takes a restart");
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (worker_reload(daemon->workers[i], runtime, sockets + i * n, n) != 0)
             find(findings, LOG_LEVEL_ERROR, "out of memory: worker %u keeps the old configuration",
@@ -318,12 +326,53 @@ static void on_admin_status(void *arg, struct admin_status *out)
     pthread_mutex_unlock(&daemon->reload_lock);
 }
 
+/* ---- what outlives the process ---- */
+
+static void load_state(struct daemon *daemon)
+{
+    const char *directory = daemon->runtime->config->state.directory;
+    char why[512] = "";
+    int r;
+
+    if (directory == NULL)
+        return;
+    daemon->state_directory = strdup(directory);
+    if (daemon->state_directory == NULL) {
+        log_warning("state", "the state is not saved: out of memory");
+        return;
+    }
+    r = state_load(&daemon->shared, directory, time(NULL), why, sizeof(why));
+    if (r != 0 && r != DIVE_E_NOT_FOUND)
+        log_warning("state", "%s/" STATE_FILE " is ignored: %s", directory, why);
+}
+
+static int save_state(struct daemon *daemon)
+{
+    char why[512] = "";
+    int r;
+
+    if (daemon->state_directory == NULL)
+        return 0;
+    pthread_mutex_lock(&daemon->state_lock);
+    r = state_save(&daemon->shared, daemon->state_directory, time(NULL), why, sizeof(why));
+    if (r != 0 && !daemon->state_failed)
+        log_warning("state", "the state is not saved: %s", why);
+    daemon->state_failed = r != 0;
+    pthread_mutex_unlock(&daemon->state_lock);
+    return r;
+}
+
+static int on_admin_save(void *arg)
+{
+    return save_state(arg);
+}
+
 /* ---- life ---- */
 
 static int daemon_start(struct daemon *daemon)
 {
     const struct config *config = daemon->runtime->config;
-    const struct admin_hooks hooks = {daemon, on_admin_reload, on_admin_status};
+    const struct admin_hooks hooks = {daemon, on_admin_reload, on_admin_status, on_admin_save};
     struct findings findings = {.to_log = true};
     size_t n = config->listeners.n;
     char why[512];
@@ -334,6 +383,7 @@ static int daemon_start(struct daemon *daemon)
         log_error("main", "out of memory");
         return EX_OSERR;
     }
+    load_state(daemon);
     daemon->worker_count = count_workers(config);
     if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
                     sizeof(why)) != 0) {
@@ -363,14 +413,20 @@ static void daemon_stop(struct daemon *daemon)
             worker_drain(daemon->workers[i]);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(&daemon->workers[i]);
+    (void)!save_state(daemon);
+    free(daemon->state_directory);
     runtime_unref(&daemon->runtime);
     shared_destroy(&daemon->shared);
 }
 
 static void daemon_run(struct daemon *daemon, const sigset_t *signals)
 {
+    time_t saved = time(NULL);
+
     for (;;) {
-        int number = sigwaitinfo(signals, NULL);
+        const struct timespec wait = {.tv_sec = STATE_SAVE_SECONDS};
+        int number = sigtimedwait(signals, NULL, &wait);
+        time_t now = time(NULL);
         struct findings findings = {.to_log = true};
 
         if (number == SIGHUP) {
@@ -382,12 +438,18 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
         } else if (number == SIGTERM || number == SIGINT) {
             return;
         }
+        if (now < saved || now - saved >= STATE_SAVE_SECONDS) {
+            (void)!save_state(daemon);
+            saved = now;
+        }
     }
 }
 
 static int serve(const char *file)
 {
-    struct daemon daemon = {.config_file = file, .reload_lock = PTHREAD_MUTEX_INITIALIZER};
+    struct daemon daemon = {.config_file = file,
+                            .reload_lock = PTHREAD_MUTEX_INITIALIZER,
+                            .state_lock = PTHREAD_MUTEX_INITIALIZER};
     struct findings findings = {0};
     sigset_t signals;
     int r;
@@ -415,6 +477,10 @@ static int serve(const char *file)
                  daemon.worker_count, daemon.runtime->config->listeners.n, file);
         daemon_run(&daemon, &signals);
         log_info("main", "draining");
+    } else {
+        /* What runs beside us, and is why we can't, may have saved more since. */
+        free(daemon.state_directory);
+        daemon.state_directory = NULL;
     }
     /* A second one while draining ends the process at once. */
     sigdelset(&signals, SIGHUP);

@@ -10,6 +10,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* enum, name in DNS records and DIVE-Sig, name in Content-Digest, OpenSSL's name, bytes of output
  */
 /* clang-format off */
@@ -32,6 +34,7 @@ enum dive_hash {
 #define DIVE_HASH_BIT(hash) (1u << (hash))
 #define DIVE_HASH_MAX_BYTES 64
 
+/* Static text, never NULL; sizes in bytes. `hash` must be one of the table. */
 const char *dive_hash_record_name(enum dive_hash hash); /* "sha256" */
 const char *dive_hash_field_name(enum dive_hash hash);  /* "sha-256" */
 size_t dive_hash_bytes(enum dive_hash hash);
@@ -42,11 +45,13 @@ int dive_hash_from_field_name(struct dive_span name, enum dive_hash *out) DIVE_M
 /* A streaming digest with several algorithms at once: new, update..., finish, get. */
 struct dive_digests;
 
-/* `hashes` is a set of DIVE_HASH_BIT()s, not empty (else DIVE_E_UNSUPPORTED). *out is the caller's.
- */
+/* `hashes` is a set of DIVE_HASH_BIT()s, not empty (else DIVE_E_UNSUPPORTED). *out is the caller's;
+ * on failure it is NULL. DIVE_E_NOMEM, DIVE_E_INTERNAL. */
 int dive_digests_new(struct dive_digests **out, unsigned hashes) DIVE_MUST_USE;
+/* Frees it and clears *digests, which may be NULL already. */
 void dive_digests_free(struct dive_digests **digests);
-/* After a failure the set is spoilt: finish fails too. */
+/* The next `n` bytes, hashed where they lie; borrowed for the call. After a failure
+ * (DIVE_E_INTERNAL; DIVE_E_STATE once it is finished) the set is spoilt: finish fails too. */
 int dive_digests_update(struct dive_digests *digests, const void *data, size_t n) DIVE_MUST_USE;
 int dive_digests_finish(struct dive_digests *digests) DIVE_MUST_USE;
 /* The finished digest, dive_hash_bytes() long, owned by `digests`; NULL before a successful finish
@@ -74,7 +79,8 @@ struct dive_content_digest {
 
 /* `field`: all field lines of the header section, joined with ", ". Duplicate members: the last
  * wins (RFC 9651). DIVE_E_SYNTAX when it isn't a dictionary of byte sequences, is empty, or a
- * permitted algorithm's value has not the length of its output. */
+ * permitted algorithm's value has not the length of its output. DIVE_E_LIMIT past
+ * DIVE_SF_INPUT_MAX (sf.h), DIVE_E_NOMEM. */
 int dive_content_digest_parse(struct dive_content_digest *out,
                               struct dive_span field) DIVE_MUST_USE;
 
@@ -83,5 +89,7 @@ int dive_content_digest_parse(struct dive_content_digest *out,
  * none; DIVE_E_STATE when `actual` isn't finished or lacks an algorithm that is listed. */
 int dive_content_digest_check(const struct dive_content_digest *listed,
                               const struct dive_digests *actual) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

@@ -10,6 +10,8 @@
 #include "domain.h"
 #include "message.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_SIG_ENTRIES_MAX 8
 #define DIVE_SIG_BYTES_MAX 114 /* an Ed448 signature */
 #define DIVE_SIG_INPUT_MAX (16 + DIVE_HASH_MAX_BYTES)
@@ -37,5 +39,7 @@ int dive_sig_parse(struct dive_sig *out, struct dive_span field, const char *ori
 /* "sha256:" and the raw digest. Returns the length written to `out`. `digest` has
  * dive_hash_bytes(). */
 size_t dive_sig_input(enum dive_hash hash, const uint8_t *digest, uint8_t out[DIVE_SIG_INPUT_MAX]);
+
+DIVE_API_END
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_DOMAIN_MAX 253 /* characters, without trailing dot and NUL (RFC 1035) */
 #define DIVE_DOMAIN_BUF (DIVE_DOMAIN_MAX + 1)
 #define DIVE_KEY_ID_MAX 63 /* one DNS label */
@@ -33,5 +35,7 @@ size_t dive_domain_labels(const char *name);
 
 /* Is `id` a Key ID: 1 to 63 of A-Z a-z 0-9 _ (draft-01 section 4.4)? Case-sensitive. */
 bool dive_key_id_valid(struct dive_span id);
+
+DIVE_API_END
 
 #endif

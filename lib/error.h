@@ -14,6 +14,20 @@
 
 #define DIVE_MUST_USE __attribute__((warn_unused_result))
 
+/* What stands between the two is the public interface: C names in C++ too, and exported. Everything
+ * else is compiled with hidden visibility (lib/install.mk). */
+/* clang-format off */
+#ifdef __cplusplus
+#define DIVE_API_BEGIN extern "C" { _Pragma("GCC visibility push(default)")
+#define DIVE_API_END _Pragma("GCC visibility pop") }
+#else
+#define DIVE_API_BEGIN _Pragma("GCC visibility push(default)")
+#define DIVE_API_END _Pragma("GCC visibility pop")
+#endif
+/* clang-format on */
+
+DIVE_API_BEGIN
+
 enum dive_error {
     DIVE_OK = 0,
     DIVE_E_INTERNAL = -1,    /* a bug, or a library below us failed for no stated reason */
@@ -36,22 +50,30 @@ struct dive_span {
     size_t n;
 };
 
+/* The `n` bytes at `p`, and the characters of the C string `s`. Borrowed. */
 static inline struct dive_span dive_span(const void *p, size_t n)
 {
-    return (struct dive_span){p, n};
+    struct dive_span span = {(const char *)p, n};
+
+    return span;
 }
 
 static inline struct dive_span dive_span_str(const char *s)
 {
-    return (struct dive_span){s, strlen(s)};
+    struct dive_span span = {s, strlen(s)};
+
+    return span;
 }
 
+/* 1 when `a` is the characters of `s`, byte for byte; else 0. */
 static inline int dive_span_eq(struct dive_span a, const char *s)
 {
     return a.n == strlen(s) && (a.n == 0 || memcmp(a.p, s, a.n) == 0);
 }
 
-/* ASCII case-insensitive equality, for field and host names. */
+/* ASCII case-insensitive equality, for field and host names: 1 when equal, else 0. */
 int dive_span_caseeq(struct dive_span a, struct dive_span b);
+
+DIVE_API_END
 
 #endif

@@ -12,6 +12,8 @@
 #include "crypto.h"
 #include "policy_record.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_KEY_CACHE_CAP 86400 /* seconds, both drafts */
 #define DIVE_KEYS_PER_NAME_MAX 4 /* valid records tried at one name */
 
@@ -26,7 +28,10 @@ struct dive_key {
 };
 
 /* Parses one record's text. Every failure means "key invalid": DIVE_E_SYNTAX, DIVE_E_TYPE,
- * DIVE_E_UNSUPPORTED (a prohibited or unknown algorithm). `fault` may be NULL. */
+ * DIVE_E_UNSUPPORTED (a prohibited or unknown algorithm), DIVE_E_LIMIT; but for DIVE_E_NOMEM.
+ * `fault` may be NULL. Only the length of `key` is looked at: one of small order or not in the
+ * encoding of RFC 8032 is a valid record, under which dive_signature_check() lets nothing verify.
+ * dive_public_key_check() tells it beforehand. */
 int dive_key_parse(struct dive_key *out, struct dive_span text,
                    struct dive_fault *fault) DIVE_MUST_USE;
 
@@ -34,5 +39,7 @@ int dive_key_parse(struct dive_key *out, struct dive_span text,
  * many were written to out[DIVE_KEYS_PER_NAME_MAX]; 0: the Key ID is invalid there. Sets *error to
  * DIVE_E_NOMEM when memory ran out (then 0 is returned), else to 0. */
 size_t dive_key_select(struct dive_key *out, const struct dive_span *texts, size_t n, int *error);
+
+DIVE_API_END
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* One field line, in order of arrival, value without surrounding white space (RFC 9110 5.5). */
 struct dive_field {
     struct dive_span name; /* any case */
@@ -45,5 +47,7 @@ struct dive_response {
  * line, DIVE_E_LIMIT past DIVE_FIELD_JOINED_MAX, DIVE_E_NOMEM. */
 int dive_fields_join(const struct dive_fields *fields, const char *name, char **out,
                      size_t *len) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

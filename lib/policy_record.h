@@ -9,6 +9,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 /* enum, token in `v`, cap on the policy's cache lifetime in seconds; older first */
 /* clang-format off */
 #define DIVE_VERSIONS(X)              \
@@ -29,6 +31,7 @@ enum dive_version {
 #define DIVE_SCOPE_NAME_MAX 64
 #define DIVE_REPORT_TO_MAX 2048
 
+/* Static text; DIVE_E_UNSUPPORTED for a token that isn't in the table. */
 const char *dive_version_token(enum dive_version version);
 int64_t dive_version_policy_cap(enum dive_version version); /* seconds */
 int dive_version_from_token(struct dive_span token, enum dive_version *out) DIVE_MUST_USE;
@@ -66,5 +69,7 @@ int dive_policy_parse(struct dive_policy *out, struct dive_span text, unsigned a
  * unsupported. DIVE_E_NOMEM. `fault` may be NULL. */
 int dive_policy_select(struct dive_policy *out, const struct dive_span *texts, size_t n,
                        unsigned accepted, bool *ambiguous, struct dive_fault *fault) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

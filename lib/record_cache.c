@@ -14,6 +14,8 @@
 #include <sys/queue.h>
 
 #include "domain.h"
+#include "signature_memo.h"
+#include "siphash.h"
 
 struct entry {
     LIST_ENTRY(entry) bucket;
@@ -38,51 +40,6 @@ struct dive_record_cache {
     struct entry_bucket keys;
     struct entry_bucket *buckets;
 };
-
-static inline uint64_t rotate(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
-static uint64_t hash_name(const struct dive_record_cache *cache, const char *name, size_t n)
-{
-    uint64_t v[4] = {cache->seed[0] ^ 0x736f6d6570736575u, cache->seed[1] ^ 0x646f72616e646f6du,
-                     cache->seed[0] ^ 0x6c7967656e657261u, cache->seed[1] ^ 0x7465646279746573u};
-    uint64_t word;
-    size_t i = 0;
-
-    for (; i + 8 <= n; i += 8) {
-        memcpy(&word, name + i, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    word = (uint64_t)n << 56;
-    for (size_t k = 0; i + k < n; k++)
-        word |= (uint64_t)(unsigned char)name[i + k] << (8 * k);
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    sip_round(v);
-    sip_round(v);
-    sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 static void lock(struct dive_record_cache *cache)
 {
@@ -216,7 +173,7 @@ void dive_record_cache_free(struct dive_record_cache **cache)
 
 static struct entry *find(struct dive_record_cache *cache, const char *name)
 {
-    uint64_t hash = hash_name(cache, name, strlen(name));
+    uint64_t hash = dive_siphash(cache->seed, name, strlen(name));
     struct entry *e;
 
     LIST_FOREACH (e, &cache->buckets[hash & cache->mask], bucket) {
@@ -294,7 +251,7 @@ int dive_record_cache_put(struct dive_record_cache *cache, const char *name,
         drop(cache, old);
     if (cache->n >= cache->max)
         drop(cache, TAILQ_LAST(&cache->used, entry_queue));
-    e->hash = hash_name(cache, e->name, strlen(e->name));
+    e->hash = dive_siphash(cache->seed, e->name, strlen(e->name));
     LIST_INSERT_HEAD(&cache->buckets[e->hash & cache->mask], e, bucket);
     TAILQ_INSERT_HEAD(&cache->used, e, used);
     if (e->key_domain)
@@ -376,4 +333,39 @@ size_t dive_record_cache_entries(struct dive_record_cache *cache)
 struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache)
 {
     return cache->signatures;
+}
+
+int dive_record_cache_restore(struct dive_record_cache *cache, const char *name,
+                              const struct dive_answer *answer, int64_t stored, int64_t expires,
+                              int64_t now)
+{
+    int64_t cap = answer->security == DIVE_DNS_SECURE && answer->n > 0 ? DIVE_RECORD_LIFETIME_MAX
+                                                                       : DIVE_NEGATIVE_CAP;
+    int64_t lifetime;
+
+    if (stored < 0 || stored > now || expires <= now)
+        return 0;
+    lifetime = expires - stored;
+    return lifetime > cap ? 0 : dive_record_cache_put(cache, name, answer, stored, lifetime);
+}
+
+int dive_record_cache_each(struct dive_record_cache *cache, int64_t now,
+                           int (*each)(void *arg, const char *name,
+                                       const struct dive_answer *answer, int64_t stored,
+                                       int64_t expires),
+                           void *arg)
+{
+    struct entry *e;
+    int r = 0;
+
+    lock(cache);
+    TAILQ_FOREACH_REVERSE(e, &cache->used, entry_queue, used)
+    {
+        if (now < e->stored || now >= e->expires)
+            continue;
+        if ((r = each(arg, e->name, &e->record->answer, e->stored, e->expires)))
+            break;
+    }
+    unlock(cache);
+    return r;
 }

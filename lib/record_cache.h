@@ -12,17 +12,27 @@
 #ifndef DIVE_RECORD_CACHE_H
 #define DIVE_RECORD_CACHE_H
 
-#include "signature_memo.h"
 #include "verifier.h"
+
+DIVE_API_BEGIN
 
 #define DIVE_NEGATIVE_CAP 900 /* seconds */
 
+/* How the caller's threads take turns. It is held for a look-up or a store, never across a call of
+ * anything else. Both calls get `arg`, must not fail, and must not call back into libdive. */
+struct dive_lock {
+    void (*lock)(void *arg);
+    void (*unlock)(void *arg);
+    void *arg;
+};
+
 /* At most `max_entries` (1 to DIVE_RECORD_CACHE_MAX, DIVE_E_LIMIT otherwise); past it the entry
- * used least recently goes. `lock` is copied and called around every use; NULL: the cache belongs
- * to one thread. */
+ * used least recently goes. *out is the caller's, NULL on failure (DIVE_E_NOMEM too). `lock` is
+ * copied and called around every use; NULL: the cache belongs to one thread. */
 #define DIVE_RECORD_CACHE_MAX (1u << 24)
 int dive_record_cache_new(struct dive_record_cache **out, size_t max_entries,
                           const struct dive_lock *lock) DIVE_MUST_USE;
+/* Frees it and clears *cache, which may be NULL already. No verifier may be using it. */
 void dive_record_cache_free(struct dive_record_cache **cache);
 
 /* Stores a copy of `answer` for `name` until now + lifetime seconds; a lifetime of 0 stores nothing
@@ -58,6 +68,7 @@ struct dive_record_peek {
 bool dive_record_cache_peek(struct dive_record_cache *cache, const char *name, int64_t now,
                             struct dive_record_peek *out);
 
+/* Drops what is kept for `name`, if anything. */
 void dive_record_cache_evict(struct dive_record_cache *cache, const char *name);
 
 /* draft-01 section 5.3, `invalidate-keys-cache`: drops every key record of `domain` and the domains
@@ -65,9 +76,26 @@ void dive_record_cache_evict(struct dive_record_cache *cache, const char *name);
 size_t dive_record_cache_invalidate_keys(struct dive_record_cache *cache, const char *domain,
                                          int64_t timestamp);
 
+/* How many names are kept, stale ones included. */
 size_t dive_record_cache_entries(struct dive_record_cache *cache);
 
-/* The signatures that verified under keys of this cache's users; it lives as long as the cache. */
-struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache);
+DIVE_API_END
+
+/* For a store that outlives the process. each: every live entry, the one used least recently first,
+ * so that restoring in that order keeps it; `each` borrows what it gets, runs under the cache's
+ * lock and must not call the cache; what it returns other than 0 ends the walk and is returned.
+ * restore: as put, with the times that each() gave; an entry from the future, one that has expired,
+ * and one that would live longer than any may, is left out. The lifetimes go on as if nothing had
+ * happened.
+ */
+#define DIVE_RECORD_LIFETIME_MAX 86400 /* seconds; no draft lets any record live longer */
+int dive_record_cache_each(struct dive_record_cache *cache, int64_t now,
+                           int (*each)(void *arg, const char *name,
+                                       const struct dive_answer *answer, int64_t stored,
+                                       int64_t expires),
+                           void *arg) DIVE_MUST_USE;
+int dive_record_cache_restore(struct dive_record_cache *cache, const char *name,
+                              const struct dive_answer *answer, int64_t stored, int64_t expires,
+                              int64_t now) DIVE_MUST_USE;
 
 #endif

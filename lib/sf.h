@@ -13,6 +13,8 @@
 
 #include "error.h"
 
+DIVE_API_BEGIN
+
 enum dive_sf_type {
     DIVE_SF_INTEGER = 1, /* RFC 9651 section 3.3.1 */
     DIVE_SF_DECIMAL,     /* 3.3.2 */
@@ -113,5 +115,7 @@ int dive_sf_serialize(const struct dive_sf *sf, char **out, size_t *len) DIVE_MU
 int dive_sf_serialize_member(const struct dive_sf_member *member, char **out,
                              size_t *len) DIVE_MUST_USE;
 int dive_sf_serialize_item(const struct dive_sf_item *item, char **out, size_t *len) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

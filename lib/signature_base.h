@@ -10,6 +10,8 @@
 #include "message.h"
 #include "sf.h"
 
+DIVE_API_BEGIN
+
 /* Builds the base for the Signature-Input member `input`. *out is malloc'd, NUL-terminated, the
  * caller's; on failure it is NULL and *len 0. `request` may be NULL: then a ;req component fails.
  * DIVE_E_NOT_FOUND: a covered field, member or query parameter is absent.
@@ -24,5 +26,7 @@
 int dive_signature_base(const struct dive_sf_member *input, const struct dive_request *request,
                         const struct dive_response *response, char **out,
                         size_t *len) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

@@ -12,6 +12,8 @@
 #include "message.h"
 #include "sf.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_SIGNATURE_ENTRIES_MAX 8 /* entries looked at; the draft recommends at most three */
 #define DIVE_COMPONENTS_MAX 64       /* covered components in one entry */
 
@@ -39,6 +41,7 @@ enum dive_entry_fault {
 #undef X
 };
 
+/* Static text, never NULL. */
 const char *dive_entry_fault_text(enum dive_entry_fault fault);
 
 struct dive_signature_entry {
@@ -74,5 +77,7 @@ struct dive_signatures {
 int dive_signatures_parse(struct dive_signatures *out, const struct dive_fields *response,
                           const char *origin) DIVE_MUST_USE;
 void dive_signatures_free(struct dive_signatures *signatures);
+
+DIVE_API_END
 
 #endif

@@ -8,24 +8,18 @@
  *
  * An entry is the SHA-256 of (algorithm, key, signature, message) and is made by a successful check
  * alone: to be found here without one takes a collision. The table has a fixed size; a newer entry
- * takes the place of an older one. It is no secret and needs no constant time.
+ * takes the place of an older one. It is no secret and needs no constant time. Private to libdive.
  */
 #ifndef DIVE_SIGNATURE_MEMO_H
 #define DIVE_SIGNATURE_MEMO_H
 
 #include "crypto.h"
+#include "record_cache.h"
 
 struct dive_signature_memo;
 
-/* NULL members, or no lock: the memo belongs to one thread. */
-struct dive_lock {
-    void (*lock)(void *arg);
-    void (*unlock)(void *arg);
-    void *arg;
-};
-
-/* `lock` is copied; it is held for a few instructions, never while a signature is checked.
- * DIVE_E_NOMEM. */
+/* *out is the caller's. `lock` is copied, NULL: the memo belongs to one thread; it is held for a
+ * few instructions, never while a signature is checked. DIVE_E_NOMEM. */
 int dive_signature_memo_new(struct dive_signature_memo **out,
                             const struct dive_lock *lock) DIVE_MUST_USE;
 void dive_signature_memo_free(struct dive_signature_memo **memo);
@@ -38,5 +32,8 @@ int dive_signature_memo_check(struct dive_signature_memo *memo, enum dive_algori
 
 /* How many checks it has saved. */
 uint64_t dive_signature_memo_hits(struct dive_signature_memo *memo);
+
+/* The signatures that verified under keys of this cache's users; it lives as long as the cache. */
+struct dive_signature_memo *dive_record_cache_signatures(struct dive_record_cache *cache);
 
 #endif

@@ -17,6 +17,8 @@
 #include "crypto.h"
 #include "message.h"
 
+DIVE_API_BEGIN
+
 #define DIVE_SIGNER_KEYS_MAX 8        /* as many as a verifier looks at */
 #define DIVE_SIGNER_COMPONENTS_MAX 63 /* beside "content-digest" */
 
@@ -79,5 +81,7 @@ int dive_sign_00(char **out, const struct dive_signing_key *keys, size_t n_keys,
 
 /* Frees the three values and clears them. */
 void dive_signed_free(struct dive_signed *fields);
+
+DIVE_API_END
 
 #endif

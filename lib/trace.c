@@ -161,6 +161,7 @@ static json_t *policy_object(const struct dive_verifier *v, bool *ok)
 
     set(o, "state", json_string(policy_state_word(v->policy_state)), ok);
     set(o, "domain", verifier_json_string(dive_verifier_policy_domain(v)), ok);
+    set(o, "lost", verifier_json_string(v->lost), ok);
     set(o, "security", json_string(dive_security_word(v->policy_security)), ok);
     set(o, "fault", v->unsupported ? fault_object(&v->fault, ok) : json_null(), ok);
     if (policy)

@@ -134,7 +134,9 @@ static void cover(struct dive_verifier *v, int64_t now)
     }
     if (v->policy_state == DIVE_POLICY_FAILED) {
         reject(v, DIVE_REASON_DNSSEC_UNAVAILABLE,
-               v->error ? dive_strerror(v->error) : "the policy could not be validated");
+               v->error  ? dive_strerror(v->error)
+               : v->lost ? "the domain had a policy, and DNS no longer proves that it has none"
+                         : "the policy could not be validated");
         return;
     }
     if (status < 200 || status > 299 || !(v->scope = find_scope(v)) ||
@@ -325,6 +327,12 @@ const struct dive_fault *dive_verifier_policy_fault(const struct dive_verifier *
     if (domain)
         *domain = v->unsupported ? v->domain[v->policy_level] : NULL;
     return v->unsupported ? &v->fault : NULL;
+}
+
+const char *dive_verifier_policy_lost(const struct dive_verifier *v, bool *blocks)
+{
+    *blocks = v->lost_blocks;
+    return v->lost;
 }
 
 bool dive_verifier_policy_has_scopes(const struct dive_verifier *v)

@@ -26,6 +26,8 @@
 #include "message.h"
 #include "policy_record.h"
 
+DIVE_API_BEGIN
+
 enum dive_verdict {
     DIVE_UNDECIDED = 0,
     DIVE_ACCEPT,        /* covered, and one signature verified */
@@ -54,6 +56,7 @@ enum dive_reason {
         DIVE_REASON_COUNT
 };
 
+/* Static text, never NULL: the draft's word, and a sentence for people. */
 const char *dive_reason_word(enum dive_reason reason);
 const char *dive_reason_text(enum dive_reason reason);
 /* "undecided", "verified", "failed", "not-covered", "not-supported" */
@@ -85,6 +88,7 @@ struct dive_want {
 };
 
 struct dive_record_cache;
+struct dive_memory;
 
 struct dive_options {
     unsigned versions;               /* accepted: set of DIVE_VERSION_BIT()s */
@@ -93,6 +97,12 @@ struct dive_options {
     bool pass_other_success;         /* 2xx other than 200 with content is let through */
     const char *user_agent;          /* client.user-agent in reports; borrowed */
     struct dive_record_cache *cache; /* shared, borrowed; NULL: nothing is cached */
+    /* Domains that had a policy, and for how many seconds that counts (memory.h). A remembered
+     * domain whose policy is gone without a validated absence fails as one without DNS answer.
+     * Shared, borrowed; NULL: nothing is remembered (the only choice with the installed library).
+     */
+    struct dive_memory *policies;
+    int64_t remember_policies;
     /* Is the response within custom scope `scope` (x-*)? NULL: no custom scope is recognised. */
     bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
                          const struct dive_response *response);
@@ -101,19 +111,23 @@ struct dive_options {
 
 struct dive_verifier;
 
-/* `options` is copied, what it points to is borrowed. */
+/* `options` is copied, what it points to is borrowed until the verifier is freed. *out is the
+ * caller's, NULL on DIVE_E_NOMEM. Zeroed options accept no version: no host has a policy then. */
 int dive_verifier_new(struct dive_verifier **out, const struct dive_options *options) DIVE_MUST_USE;
+/* Frees it, in any state, and clears *v, which may be NULL already. */
 void dive_verifier_free(struct dive_verifier **v);
 
 /* Begins the policy walk for `host` as it stands in the URL (any case; an IP literal has no
- * policy). `now`: Unix seconds, here and below. DIVE_E_SYNTAX for what is no host name. */
+ * policy). `now`: Unix seconds, here and below. DIVE_E_SYNTAX for what is no host name: the
+ * verifier may then be started again. DIVE_E_STATE when it was started already, DIVE_E_NOMEM. */
 int dive_verifier_start(struct dive_verifier *v, struct dive_span host, int64_t now) DIVE_MUST_USE;
 
 /* The next name that hasn't been handed out yet. False: none at the moment. To be drained after
  * every call that takes input. */
 bool dive_verifier_next_want(struct dive_verifier *v, struct dive_want *out);
 
-/* The answer to a want; each id once (DIVE_E_STATE otherwise). Everything in it is copied. */
+/* The answer to a want; each id once (DIVE_E_STATE otherwise, and nothing changes). Everything in
+ * it is copied. DIVE_E_NOMEM: the verifier can't accept any more. */
 int dive_verifier_answer(struct dive_verifier *v, uint32_t id, const struct dive_answer *answer,
                          int64_t now) DIVE_MUST_USE;
 
@@ -134,10 +148,17 @@ const char *dive_verifier_policy_domain(const struct dive_verifier *v);
  * such a case: an operator's mistake that turns DIVE off, to be logged loudly. */
 const struct dive_fault *dive_verifier_policy_fault(const struct dive_verifier *v,
                                                     const char **domain);
+/* The level whose remembered policy (options.policies) is gone without a proof, or NULL; *blocks:
+ * it made the walk fail, false when that policy was report-only. */
+const char *dive_verifier_policy_lost(const struct dive_verifier *v, bool *blocks);
 /* Does the policy, if FOUND, declare any scope? False also means: no 200 can be covered. */
 bool dive_verifier_policy_has_scopes(const struct dive_verifier *v);
 
-/* Gives the heads; once. All that they point to must stay until the verifier is freed. */
+/* Gives the heads, and `now` as the time that `created` and `expires` are compared with. Once,
+ * after the start, before or after any answer; in another state DIVE_E_STATE, and nothing changes.
+ * The two structs and all that they point to are borrowed until the verifier is freed. May call
+ * options.custom_scope before it returns (as may start and answer). Any other failure: no ACCEPT
+ * any more. */
 int dive_verifier_response(struct dive_verifier *v, const struct dive_request *request,
                            const struct dive_response *response, int64_t now) DIVE_MUST_USE;
 
@@ -156,7 +177,8 @@ bool dive_verifier_needs_body(const struct dive_verifier *v);
  * Hashed where they lie. A failure is remembered: the verdict can't be ACCEPT any more. */
 void dive_verifier_body(struct dive_verifier *v, const void *data, size_t n);
 
-/* The content is complete, as the message's framing says. Never call it for a truncated one. */
+/* The content is complete, as the message's framing says. Never call it for a truncated one. Once,
+ * after the response; DIVE_E_STATE otherwise, and nothing changes. */
 int dive_verifier_end(struct dive_verifier *v, int64_t now) DIVE_MUST_USE;
 
 /* Instead of body and end, for content that was hashed before and is known to be unchanged (a cache
@@ -191,12 +213,14 @@ enum dive_security dive_verifier_policy_security(const struct dive_verifier *v);
 
 /* The draft's report (draft-00 and -01 "Reporting") for a REJECT, as JSON text, malloc'd, the
  * caller's. `url` is the absolute URL of the resource; `blocked` selects final-decision.
- * DIVE_E_STATE unless the verdict is REJECT. */
+ * DIVE_E_STATE unless the verdict is REJECT, DIVE_E_NOMEM; *out is NULL then. */
 int dive_verifier_report(const struct dive_verifier *v, const char *url, bool blocked, int64_t now,
                          char **out) DIVE_MUST_USE;
 
 /* What was asked, answered, checked and decided, as one JSON object (documented in
- * docs/trace.md), malloc'd, the caller's. In any state. */
+ * docs/trace.md), malloc'd, the caller's. In any state. DIVE_E_NOMEM, and *out is NULL. */
 int dive_verifier_trace(const struct dive_verifier *v, char **out) DIVE_MUST_USE;
+
+DIVE_API_END
 
 #endif

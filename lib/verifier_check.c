@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "signature_base.h"
+#include "signature_memo.h"
 
 static const struct {
     enum dive_reason reason;

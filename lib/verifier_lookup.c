@@ -80,6 +80,7 @@ uint32_t lookup_from_cache(struct dive_verifier *v, const struct lookup *lookup,
     }
     l.source = LOOKUP_CACHED;
     l.answered = true;
+    l.answered_at = now;
     l.security = peek.security;
     l.ttl = peek.ttl;
     index = lookup_add(v, &l);
@@ -130,6 +131,7 @@ int lookup_answer(struct dive_verifier *v, struct lookup *l, const struct dive_a
     int r = DIVE_E_INTERNAL;
 
     l->answered = true;
+    l->answered_at = now;
     l->security = DIVE_DNS_NO_ANSWER;
     if (a.security != DIVE_DNS_SECURE && a.security != DIVE_DNS_INSECURE &&
         a.security != DIVE_DNS_BOGUS)

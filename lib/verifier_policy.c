@@ -67,6 +67,47 @@ int verifier_policy_begin(struct dive_verifier *v, int64_t now)
     return 0;
 }
 
+/* ---- the memory of seen policies, beyond the drafts ----
+ *
+ * Whoever strips DNSSEC from a domain (at its parent, or by a local resolver that is trusted) turns
+ * DIVE off for it, which the drafts can't tell from an operator who gave it up. The memory can: a
+ * domain that had a policy is let go only by a validated answer. Only a level that had the policy
+ * itself counts, and only when the walk comes by. */
+
+/* `l` ends the walk with `policy`; NULL: it proves that there is none. What came from the cache
+ * says nothing new: it could be older than what another verification has learned. */
+static void remember(struct dive_verifier *v, const struct lookup *l,
+                     const struct dive_policy *policy)
+{
+    int64_t value;
+    int r;
+
+    if (!v->options.policies || l->source != LOOKUP_ASKED)
+        return;
+    if (!policy || (!policy->strict && policy->n_scopes == 0)) {
+        dive_memory_disprove(v->options.policies, l->domain, l->answered_at);
+        return;
+    }
+    value = policy->report_only ? DIVE_REMEMBERED_REPORT_ONLY : DIVE_REMEMBERED_ENFORCED;
+    /* Without memory the domain is as safe as the drafts make it. */
+    r = dive_memory_put(v->options.policies, l->domain, l->domain, value, l->answered_at);
+    (void)r;
+}
+
+/* `l` brought no validated answer, and the walk would go on. Does the memory forbid that? */
+static bool lost(struct dive_verifier *v, const struct lookup *l)
+{
+    int64_t value;
+
+    if (!v->options.policies || l->security == DIVE_DNS_SECURE ||
+        !dive_memory_get(v->options.policies, l->domain, l->answered_at,
+                         v->options.remember_policies, &value, NULL))
+        return false;
+    v->lost = l->domain;
+    v->lost_blocks = value != DIVE_REMEMBERED_REPORT_ONLY;
+    return v->lost_blocks;
+}
+
 static void found(struct dive_verifier *v, size_t level)
 {
     const struct lookup *l = &v->lookups[level];
@@ -87,11 +128,13 @@ static void found(struct dive_verifier *v, size_t level)
             return;
         }
         v->unsupported = true;
+        remember(v, l, NULL);
         v->policy_state = DIVE_POLICY_ABSENT;
         return;
     }
     v->policy = policy;
     v->policy_state = DIVE_POLICY_FOUND;
+    remember(v, l, policy);
     if (policy->has_invalidate_keys && l->source != LOOKUP_CACHED && v->options.cache)
         dive_record_cache_invalidate_keys(v->options.cache, l->domain, policy->invalidate_keys);
 }
@@ -123,10 +166,12 @@ void verifier_policy_step(struct dive_verifier *v)
             found(v, i);
             return;
         }
-        if (l->security < DIVE_DNS_INSECURE && !ignored) {
+        if ((l->security < DIVE_DNS_INSECURE && !ignored) || lost(v, l)) {
             failed(v, i);
             return;
         }
+        if (l->security == DIVE_DNS_SECURE)
+            remember(v, l, NULL);
         if (l->security < weakest)
             weakest = l->security;
     }

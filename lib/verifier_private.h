@@ -18,6 +18,7 @@
 #include "dive_sig.h"
 #include "domain.h"
 #include "key_record.h"
+#include "memory.h"
 #include "record_cache.h"
 #include "signature_input.h"
 #include "verifier.h"
@@ -76,6 +77,7 @@ struct lookup {
     bool fresh, handed_out, answered;
     enum dive_security security;
     uint32_t ttl;
+    int64_t answered_at;        /* Unix seconds */
     struct dive_record *record; /* NULL when there is neither a record nor a sentence */
 };
 
@@ -141,6 +143,8 @@ struct dive_verifier {
     bool unsupported; /* a secure record ended the walk, but it is not an accepted one: `fault` */
     struct dive_fault fault;
     enum dive_security policy_security;
+    const char *lost; /* the level with a remembered policy that is gone; into `host` */
+    bool lost_blocks;
 
     const struct dive_request *request;
     const struct dive_response *response;

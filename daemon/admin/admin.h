@@ -13,6 +13,10 @@
  *                                         record_cache_entries log_lines_lost config ca_fingerprint
  *      {"command":"trace","id":"..."}     trace: the object of dive_verifier_trace()
  *      {"command":"reload"}               problems: a list of lines; ok false: nothing has changed
+ *      {"command":"policies"}             policies: domain, seen, report_only of each that is
+ *                                         remembered; more: they were too many for one answer
+ *      {"command":"policies","id":"..."}  forgets that domain; saved: not even a crash of the
+ * daemon brings it back
  *
  * Who may open the socket (mode 0600, the daemon's user) may do all of it.
  */
@@ -44,6 +48,9 @@ struct admin_hooks {
      * success too. May call admin_reload(). */
     int (*reload)(void *arg, char **problems);
     void (*status)(void *arg, struct admin_status *out); /* *out is zeroed before */
+    /* Writes what outlives the process to the disk. 0 (also when nothing is to outlive it) or a
+     * negative DIVE_E*. NULL: nothing outlives it. */
+    int (*save)(void *arg);
 };
 
 struct admin;

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/private.h"
@@ -87,6 +88,54 @@ static json_t *control_reload(struct admin *admin, const json_t *request)
     return answer;
 }
 
+#define POLICY_LIST_MAX                                                                            \
+    10000 /* of one answer: with the longest of names within ADMIN_ANSWER_MAX                      \
+           */
+#define POLICY_LIST_CUT 1
+
+static int control_add_policy(void *arg, const char *name, const char *group, int64_t value,
+                              int64_t seen)
+{
+    json_t *list = arg;
+
+    if (json_array_size(list) >= POLICY_LIST_MAX)
+        return POLICY_LIST_CUT;
+    return json_array_append_new(list, json_pack("{s:s, s:I, s:b}", "domain", name, "seen",
+                                                 (json_int_t)seen, "report_only",
+                                                 value == DIVE_REMEMBERED_REPORT_ONLY));
+}
+
+/* A crash must not bring it back, so what is kept over a restart is written before the answer. */
+static json_t *control_forget_policy(struct admin *admin, const char *domain)
+{
+    bool saved;
+
+    if (!dive_memory_forget(admin->shared->policies, domain, time(NULL)))
+        return admin_control_failed("no policy of that domain is remembered");
+    saved = admin->hooks.save == NULL || admin->hooks.save(admin->hooks.arg) == 0;
+    return json_pack("{s:b, s:b}", "ok", 1, "saved", saved);
+}
+
+/* Without "id" all of them, with one: that domain is forgotten. */
+static json_t *control_policies(struct admin *admin, const json_t *request)
+{
+    const char *domain = json_string_value(json_object_get(request, "id"));
+    json_t *list;
+    int r;
+
+    if (domain != NULL)
+        return control_forget_policy(admin, domain);
+    list = json_array();
+    if (list == NULL)
+        return NULL;
+    r = dive_memory_each(admin->shared->policies, control_add_policy, list);
+    if (r != 0 && r != POLICY_LIST_CUT) {
+        json_decref(list);
+        return NULL;
+    }
+    return json_pack("{s:b, s:o, s:b}", "ok", 1, "policies", list, "more", r == POLICY_LIST_CUT);
+}
+
 static const struct {
     const char *name;
     json_t *(*answer)(struct admin *admin, const json_t *request);
@@ -94,7 +143,7 @@ static const struct {
     {"status", control_status},       {"trace", control_trace},
     {"reload", control_reload},       {"cache-stats", admin_cache_stats},
     {"cache-list", admin_cache_list}, {"cache-show", admin_cache_show},
-    {"purge", admin_cache_purge},
+    {"purge", admin_cache_purge},     {"policies", control_policies},
 };
 
 static json_t *control_answer(struct admin *admin, const char *line, size_t n)

@@ -8,13 +8,19 @@
 #include <string.h>
 
 #define BUCKETS_MIN 256u
+#define CHUNK 4096u       /* contents; a chunk never moves */
+#define CHUNKS_MAX 16384u /* 64 Mi contents */
 
 struct contents {
-    struct content *v;
-    uint32_t limit, room, free, buckets, count;
+    struct content *chunk[CHUNKS_MAX];
+    uint32_t limit, free, buckets, count;
     uint32_t *bucket;
-    uint64_t bytes;
 };
+
+static struct content *content_of(const struct contents *contents, uint32_t id)
+{
+    return &contents->chunk[id / CHUNK][id % CHUNK];
+}
 
 int contents_new(struct contents **out)
 {
@@ -35,7 +41,8 @@ void contents_free(struct contents **contents)
 {
     if (*contents == NULL)
         return;
-    free((*contents)->v);
+    for (uint32_t i = 0; i < CHUNKS_MAX && (*contents)->chunk[i] != NULL; i++)
+        free((*contents)->chunk[i]);
     free((*contents)->bucket);
     free(*contents);
     *contents = NULL;
@@ -43,7 +50,9 @@ void contents_free(struct contents **contents)
 
 struct content *contents_at(struct contents *contents, uint32_t id)
 {
-    return id != 0 && id < contents->limit && contents->v[id].used ? &contents->v[id] : NULL;
+    return id != 0 && id < contents->limit && content_of(contents, id)->used
+               ? content_of(contents, id)
+               : NULL;
 }
 
 /* Digests and chance are as good as a hash. */
@@ -59,8 +68,8 @@ uint32_t contents_find(const struct contents *contents, const uint8_t name[CONTE
 {
     uint32_t id = contents->bucket[hash_of(name) & (contents->buckets - 1)];
 
-    while (id != 0 && memcmp(contents->v[id].name, name, CONTENT_NAME) != 0)
-        id = contents->v[id].chain;
+    while (id != 0 && memcmp(content_of(contents, id)->name, name, CONTENT_NAME) != 0)
+        id = content_of(contents, id)->chain;
     return id;
 }
 
@@ -72,11 +81,12 @@ static void contents_grow(struct contents *contents)
     if (bucket == NULL)
         return; /* longer chains */
     for (uint32_t id = 1; id < contents->limit; id++) {
-        uint32_t at = hash_of(contents->v[id].name) & (buckets - 1);
+        struct content *content = content_of(contents, id);
+        uint32_t at = hash_of(content->name) & (buckets - 1);
 
-        if (!contents->v[id].used)
+        if (!content->used)
             continue;
-        contents->v[id].chain = bucket[at];
+        content->chain = bucket[at];
         bucket[at] = id;
     }
     free(contents->bucket);
@@ -89,19 +99,19 @@ static uint32_t content_new(struct contents *contents)
     uint32_t id = contents->free;
 
     if (id != 0) {
-        contents->free = contents->v[id].chain;
+        contents->free = content_of(contents, id)->chain;
         return id;
     }
-    if (contents->limit >= contents->room) {
-        uint32_t room = contents->room == 0 ? 256 : contents->room + contents->room / 2;
-        struct content *v = realloc(contents->v, room * sizeof(*v));
-
-        if (v == NULL)
+    id = contents->limit;
+    if (id / CHUNK >= CHUNKS_MAX)
+        return 0;
+    if (contents->chunk[id / CHUNK] == NULL) {
+        contents->chunk[id / CHUNK] = calloc(CHUNK, sizeof(struct content));
+        if (contents->chunk[id / CHUNK] == NULL)
             return 0;
-        contents->v = v;
-        contents->room = room;
     }
-    return contents->limit++;
+    contents->limit++;
+    return id;
 }
 
 uint32_t contents_add(struct contents *contents, const uint8_t name[CONTENT_NAME], uint64_t size)
@@ -113,24 +123,21 @@ uint32_t contents_add(struct contents *contents, const uint8_t name[CONTENT_NAME
     if (contents->count >= contents->buckets)
         contents_grow(contents);
     bucket = &contents->bucket[hash_of(name) & (contents->buckets - 1)];
-    contents->v[id] =
-        (struct content){.size = size, .references = 1, .chain = *bucket, .used = true};
-    memcpy(contents->v[id].name, name, CONTENT_NAME);
+    *content_of(contents, id) = (struct content){.size = size, .chain = *bucket, .used = true};
+    memcpy(content_of(contents, id)->name, name, CONTENT_NAME);
     *bucket = id;
     contents->count++;
-    contents->bytes += size;
     return id;
 }
 
 void contents_remove(struct contents *contents, uint32_t id)
 {
-    struct content *content = &contents->v[id];
+    struct content *content = content_of(contents, id);
     uint32_t *at = &contents->bucket[hash_of(content->name) & (contents->buckets - 1)];
 
     while (*at != id)
-        at = &contents->v[*at].chain;
+        at = &content_of(contents, *at)->chain;
     *at = content->chain;
-    contents->bytes -= content->size;
     contents->count--;
     *content = (struct content){.chain = contents->free};
     contents->free = id;
@@ -155,12 +162,10 @@ uint32_t contents_limit(const struct contents *contents)
     return contents->limit;
 }
 
-uint64_t contents_bytes(const struct contents *contents)
-{
-    return contents->bytes;
-}
-
 uint64_t contents_footprint(const struct contents *contents)
 {
-    return contents->room * sizeof(struct content) + contents->buckets * sizeof(uint32_t);
+    uint64_t chunks = (contents->limit + CHUNK - 1) / CHUNK;
+
+    return sizeof(*contents) + chunks * CHUNK * sizeof(struct content) +
+           contents->buckets * sizeof(uint32_t);
 }

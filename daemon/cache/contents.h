@@ -14,8 +14,9 @@
 struct content {
     uint64_t size;
     uint64_t inode;
-    int64_t changed_ns; /* st_ctim: any write, link or rename since shows here */
-    uint32_t references;
+    int64_t changed_ns;  /* st_ctim: any write, link or rename since shows here */
+    uint32_t references; /* of entries */
+    uint32_t weighed;    /* of entries in the disk tier: each of them has the size in its weight */
     uint32_t chain;
     uint8_t name[CONTENT_NAME];
     bool checked; /* inode, size and changed_ns are those of an intact file */
@@ -29,7 +30,7 @@ void contents_free(struct contents **contents);
 
 struct content *contents_at(struct contents *contents, uint32_t id);
 uint32_t contents_find(const struct contents *contents, const uint8_t name[CONTENT_NAME]);
-/* A new one with one reference; 0 without memory. */
+/* A new one without references; 0 without memory. */
 uint32_t contents_add(struct contents *contents, const uint8_t name[CONTENT_NAME], uint64_t size);
 void contents_remove(struct contents *contents, uint32_t id);
 
@@ -39,7 +40,6 @@ void content_note(struct content *content, const struct stat *st);
 bool content_is_intact(const struct content *content, const struct stat *st);
 
 uint32_t contents_limit(const struct contents *contents);
-uint64_t contents_bytes(const struct contents *contents); /* of all files */
 uint64_t contents_footprint(const struct contents *contents);
 
 #endif

@@ -12,6 +12,7 @@ struct directive {
     struct dive_span value; /* without its quotes */
     bool has_value;
     bool malformed; /* a quoted string without an end, or with something behind it */
+    bool spaced;    /* white space around "=", which the grammar doesn't have */
 };
 
 /* Whether every quoted string in it ends. */
@@ -39,6 +40,7 @@ static struct directive read_directive(struct dive_span member)
     d.has_value = true;
     d.name = http_trim(dive_span(member.p, (size_t)(equals - member.p)));
     d.value = http_trim(dive_span(equals + 1, member.n - (size_t)(equals + 1 - member.p)));
+    d.spaced = d.name.n + 1 + d.value.n != member.n;
     if (d.value.n > 0 && d.value.p[0] == '"') {
         if (d.value.n < 2 || d.value.p[d.value.n - 1] != '"')
             d.malformed = true;
@@ -89,7 +91,7 @@ static void take_seconds(int64_t *slot, const struct directive *d, bool larger, 
 {
     int64_t seconds;
 
-    if (d->malformed || !control_seconds(&seconds, d->value))
+    if (d->malformed || d->spaced || !control_seconds(&seconds, d->value))
         seconds = if_invalid;
     if (*slot == CONTROL_ABSENT || (larger ? seconds > *slot : seconds < *slot))
         *slot = seconds;
@@ -184,7 +186,7 @@ static unsigned qualify(const struct http_head *response, const struct directive
     struct dive_span rest = d->value, name;
     bool any = false;
 
-    if (!d->has_value || d->malformed || is_signed(response))
+    if (!d->has_value || d->malformed || d->spaced || is_signed(response))
         return flag;
     while (http_list_next(&rest, &name)) {
         if (!may_leave_out(name))

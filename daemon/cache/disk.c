@@ -23,6 +23,7 @@
 #define NAME_MAX_OURS 80
 
 struct disk {
+    _Atomic unsigned references;
     int directory, objects, contents, temporaries, marker;
     char *path;
     dev_t device;
@@ -178,6 +179,7 @@ int disk_open(struct disk **out, const char *directory)
     *out = NULL;
     if (disk == NULL)
         return ENOMEM;
+    atomic_init(&disk->references, 1);
     disk->directory = disk->objects = disk->contents = disk->temporaries = disk->marker = -1;
     disk->path = strdup(directory);
     if (disk->path == NULL)
@@ -214,13 +216,19 @@ out:
     return error;
 }
 
+struct disk *disk_ref(struct disk *disk)
+{
+    atomic_fetch_add_explicit(&disk->references, 1, memory_order_relaxed);
+    return disk;
+}
+
 void disk_close(struct disk **disk)
 {
     struct disk *old = *disk;
     int fds[5];
 
     *disk = NULL;
-    if (old == NULL)
+    if (old == NULL || atomic_fetch_sub_explicit(&old->references, 1, memory_order_acq_rel) > 1)
         return;
     memcpy(fds,
            &(int[]){old->directory, old->objects, old->contents, old->temporaries, old->marker},
@@ -345,7 +353,7 @@ int disk_read_object(struct disk *disk, const struct store_key *key, uint64_t va
     object_name(name, key, variant);
     fd = openat(disk->objects, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return errno;
+        return errno == ELOOP || errno == ENXIO ? EFBIG : errno; /* a symbolic link, a socket */
     error = read_all(fd, OBJECT_FILE_MAX, bytes, n);
     close(fd);
     return error;
@@ -370,6 +378,24 @@ int disk_link_content(struct disk *disk, int fd, const uint8_t name[CONTENT_NAME
     return linkat(AT_FDCWD, from, disk->contents, to, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
 }
 
+int disk_replace_content(struct disk *disk, int fd, const uint8_t name[CONTENT_NAME])
+{
+    char from[64], to[NAME_MAX_OURS];
+    struct disk_stage stage;
+    int error;
+
+    snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+    content_name(to, name);
+    snprintf(stage.name, sizeof(stage.name), "%" PRIu64, disk->next++);
+    if (linkat(AT_FDCWD, from, disk->temporaries, stage.name, AT_SYMLINK_FOLLOW) != 0)
+        return errno;
+    error = commit(disk, &stage, disk->contents, to);
+    if (error != 0)
+        return error;
+    disk_drop_stage(disk, &stage); /* a rename between two names of one file leaves both */
+    return 0;
+}
+
 int disk_open_content(struct disk *disk, const uint8_t name[CONTENT_NAME], int *fd, struct stat *st)
 {
     char path[NAME_MAX_OURS];
@@ -378,10 +404,13 @@ int disk_open_content(struct disk *disk, const uint8_t name[CONTENT_NAME], int *
     content_name(path, name);
     *fd = openat(disk->contents, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd < 0)
-        return errno;
-    if (fstat(*fd, st) == 0 && S_ISREG(st->st_mode))
+        return errno == ELOOP || errno == ENXIO ? EFBIG : errno;
+    if (fstat(*fd, st) != 0)
+        error = errno;
+    else if (S_ISREG(st->st_mode))
         return 0;
-    error = errno != 0 ? errno : EIO;
+    else
+        error = EFBIG;
     close(*fd);
     *fd = -1;
     return error;
@@ -409,12 +438,18 @@ int disk_take_index(struct disk *disk, char **bytes, size_t *n)
     error = read_all(fd, INDEX_MAX, bytes, n);
     close(fd);
     /* From now on it would tell of a past: an end that isn't in order leaves none. */
-    if (unlinkat(disk->directory, "index", 0) != 0 && error == 0) {
+    if ((unlinkat(disk->directory, "index", 0) != 0 || fsync(disk->directory) != 0) && error == 0)
         error = errno;
+    if (error != 0) {
         free(*bytes);
         *bytes = NULL;
     }
     return error;
+}
+
+int disk_sync(struct disk *disk)
+{
+    return syncfs(disk->directory) == 0 ? 0 : errno;
 }
 
 int disk_write_index(struct disk *disk, const char *bytes, size_t n)
@@ -497,12 +532,10 @@ int disk_each_content(struct disk *disk, unsigned folder, disk_content_fn *fn, v
         return error;
     while ((name = walk_next(&walk)) != NULL) {
         uint8_t content[CONTENT_NAME];
-        struct stat st;
 
         if (!content_parse(name, content) || content[1] != folder)
             walk_remove(&walk, name, removed);
-        else if (fstatat(walk.folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                 !fn(arg, content, st.st_ctime))
+        else if (!fn(arg, content))
             break;
     }
     closedir(walk.dir);

@@ -26,6 +26,7 @@ struct queue {
 
 struct tier {
     uint64_t budget; /* units */
+    uint64_t shared; /* units that more than one entry weighs in with */
     struct queue queue[3];
     uint32_t clock; /* how many have left the small queue */
 };
@@ -347,7 +348,14 @@ void index_touch(struct index *index, uint32_t id)
 
 static uint64_t tier_units(const struct tier *tier)
 {
-    return tier->queue[INDEX_SMALL].units + tier->queue[INDEX_MAIN].units;
+    uint64_t units = tier->queue[INDEX_SMALL].units + tier->queue[INDEX_MAIN].units;
+
+    return units > tier->shared ? units - tier->shared : 0;
+}
+
+void index_set_shared(struct index *index, enum index_tier t, uint64_t bytes)
+{
+    index->tier[t].shared = units_of(bytes);
 }
 
 bool index_is_full(const struct index *index, enum index_tier t, uint64_t more)

@@ -30,13 +30,12 @@ struct index_link {
 struct index_entry {
     struct store_key key;
     uint64_t variant;
-    uint64_t size;         /* of the content */
     struct object *object; /* in memory; the store's reference; NULL: on disk only */
     struct index_link tier[INDEX_TIERS];
     uint32_t chain;        /* the next with the same hash */
     uint32_t generation;   /* of the response: another one of the same key has another */
     uint32_t vary;         /* number of the vary text; 0: "" */
-    uint32_t content;      /* number of the content file; 0: none */
+    uint32_t content;      /* number of the content file, which it has a reference to; 0: none */
     uint32_t host, key_id; /* hashes; 0: none */
     bool on_disk;
     bool queued; /* waits to be written: stays in memory until it is */
@@ -68,6 +67,9 @@ void index_restore(struct index *index, enum index_tier tier, uint32_t id, uint6
 void index_leave(struct index *index, enum index_tier tier, uint32_t id, bool remembered);
 /* It was asked for. */
 void index_touch(struct index *index, uint32_t id);
+/* Bytes that exist once and are in the weight of several entries of the tier: they count once
+ * against its budget. */
+void index_set_shared(struct index *index, enum index_tier tier, uint64_t bytes);
 /* Over its budget, with `more` bytes to come? */
 bool index_is_full(const struct index *index, enum index_tier tier, uint64_t more);
 /* Who goes next: still in the tier; the caller lets it leave. 0: nobody is there. */
@@ -75,7 +77,7 @@ uint32_t index_victim(struct index *index, enum index_tier tier);
 /* Everything else has its turn before this victim, which can't go just now. */
 void index_spare(struct index *index, enum index_tier tier, uint32_t id);
 
-uint64_t index_bytes_in(const struct index *index, enum index_tier tier);
+uint64_t index_bytes_in(const struct index *index, enum index_tier tier); /* shared: once */
 uint64_t index_count_in(const struct index *index, enum index_tier tier);
 uint64_t index_count(const struct index *index);
 /* Memory of the index itself. */

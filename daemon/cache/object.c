@@ -63,6 +63,8 @@ void object_unref(struct object **object)
     free(old->memory);
     if (old->fd >= 0)
         close(old->fd);
+    if (old->store != NULL)
+        store_unref(old->store);
     free(old);
 }
 

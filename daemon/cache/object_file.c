@@ -61,8 +61,10 @@ static void put_string(struct writer *w, const void *bytes, size_t n)
 
 static void put_verdict(struct writer *w, const struct object_verdict *verdict)
 {
+    const char *key_id = verdict->key_id != NULL ? verdict->key_id : "";
+
     put_string(w, verdict->domain, strlen(verdict->domain));
-    put_string(w, verdict->key_id, strlen(verdict->key_id));
+    put_string(w, key_id, strlen(key_id));
     put_string(w, verdict->key, verdict->key_n);
     put_u64(w, verdict->draft);
     put_u64(w, verdict->n_digests);
@@ -104,7 +106,8 @@ char *object_file_encode(const struct object *object, bool inlined, size_t *n)
     put_meta(&count, meta);
     header.meta = (uint32_t)count.n;
     header.inlined = inlined ? (uint32_t)meta->size : 0;
-    if (count.n > OBJECT_FILE_MAX || (inlined && meta->size > OBJECT_FILE_MAX / 2) ||
+    if (meta->head.n_fields > FIELDS_MAX || meta->verdict.n_digests > OBJECT_DIGESTS_MAX ||
+        count.n > OBJECT_FILE_MAX || (inlined && meta->size > OBJECT_FILE_MAX / 2) ||
         sizeof(header) + count.n + header.inlined > OBJECT_FILE_MAX)
         return NULL;
     if (!inlined) {

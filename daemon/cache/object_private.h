@@ -21,18 +21,24 @@ struct object {
     struct object_meta meta;
     char *memory;      /* all of the content, or NULL */
     int fd;            /* of a file with all of it, or -1 */
-    uint64_t checksum; /* of the content; valid if has_checksum */
-    bool has_checksum;
+    uint64_t checksum; /* of the content; valid if has_checksum, which the store's thread may set */
+    _Atomic bool has_checksum;
     bool has_content_file; /* named by: */
     uint8_t content_name[CONTENT_NAME];
     uint32_t entry, generation; /* of the index */
-    struct store *store;        /* whose index is told that it was checked; NULL: nobody's */
+    bool is_update;             /* of an object that was there, whose content it shares */
+    struct store *store;        /* a reference: its index is told of a check; NULL: nobody's */
 };
 
 /* Takes over everything in `new`; one reference. NULL without memory, and then all is freed. */
 struct object *object_make(struct object_new *new);
 /* Of the object in memory, head included. */
 uint64_t object_weight(const struct object *object);
+/* Do digests vouch for its content? */
+static inline bool object_has_digests(const struct object *object)
+{
+    return object->meta.verdict.domain != NULL && object->meta.verdict.n_digests > 0;
+}
 /* Frees the check: what it came to. */
 struct object_check;
 uint64_t object_check_value(struct object_check **check);

@@ -34,8 +34,8 @@ struct index_content {
 
 struct index_record {
     struct store_key key;
-    uint64_t variant, size, bytes; /* bytes: in the disk tier */
-    uint32_t vary, content;        /* numbers in this file; content: 1 is the first, 0 none */
+    uint64_t variant, bytes; /* bytes: of the object file */
+    uint32_t vary, content;  /* numbers in this file; content: 1 is the first, 0 none */
     uint32_t host, key_id;
     uint8_t queue, uses;
     uint8_t padding[6];
@@ -85,6 +85,14 @@ static void add_contents(struct store *store, struct bytes *b, struct index_head
     }
 }
 
+static uint64_t object_file_bytes(struct store *store, const struct index_entry *e)
+{
+    const struct content *content = contents_at(store->contents, e->content);
+    uint64_t all = (uint64_t)e->tier[INDEX_DISK].units * INDEX_UNIT;
+
+    return content != NULL ? all - store_disk_weight(0, content->size) : all;
+}
+
 static void add_entries(struct store *store, struct bytes *b, struct index_header *header,
                         const uint32_t *number, enum index_queue queue)
 {
@@ -94,8 +102,7 @@ static void add_entries(struct store *store, struct bytes *b, struct index_heade
         struct index_record out = {
             .key = e->key,
             .variant = e->variant,
-            .size = e->size,
-            .bytes = (uint64_t)e->tier[INDEX_DISK].units * INDEX_UNIT,
+            .bytes = object_file_bytes(store, e),
             .vary = e->vary,
             .content = e->content != 0 ? number[e->content] : 0,
             .host = e->host,
@@ -121,14 +128,19 @@ void store_write_index(struct store *store)
     header.n_vary = store->n_vary;
     bytes_add(&b, &header, sizeof(header));
     for (uint32_t i = 0; i < store->n_vary; i++)
-        bytes_add(&b, store->vary[i], strlen(store->vary[i]) + 1);
+        bytes_add(&b, store->vary[i].text, strlen(store->vary[i].text) + 1);
     if (number != NULL) {
         add_contents(store, &b, &header, number);
         add_entries(store, &b, &header, number, INDEX_SMALL);
         add_entries(store, &b, &header, number, INDEX_MAIN);
     }
     pthread_mutex_unlock(&store->lock);
-    if (number != NULL && !b.failed) {
+    /* It vouches for content, so that must not come later than it. */
+    if (number != NULL && !b.failed && store->linked)
+        error = disk_sync(store->disk);
+    else if (number != NULL && !b.failed)
+        error = 0;
+    if (error == 0) {
         memcpy(b.p, &header, sizeof(header));
         header.checksum = object_checksum(b.p + 16, b.n - 16);
         memcpy(b.p, &header, sizeof(header));
@@ -166,6 +178,8 @@ static bool read_vary(struct store *store, struct source_bytes *b, uint32_t n, u
         if (end == NULL)
             return false;
         number[i] = store_vary(store, b->p);
+        if (number[i] != UINT32_MAX)
+            store->vary[number[i]].references++; /* until the entries are there */
         (void)take(b, (size_t)(end - b->p) + 1);
     }
     return true;
@@ -185,7 +199,6 @@ static bool read_contents(struct store *store, struct source_bytes *b, uint32_t 
         content = contents_at(store->contents, number[i + 1]);
         if (content == NULL)
             return false;
-        content->references = 0; /* the entries bring them */
         content->inode = in.inode;
         content->changed_ns = in.changed_ns;
         content->checked = in.checked;
@@ -213,17 +226,27 @@ static bool read_entries(struct store *store, struct source_bytes *b,
         e = index_at(store->index, id);
         if (e == NULL)
             return false;
-        e->size = in.size;
         e->vary = vary[in.vary];
-        e->content = contents[in.content];
-        if (e->content != 0)
-            contents_at(store->contents, e->content)->references++;
+        store->vary[e->vary].references++;
+        store_ref_content(store, e, contents[in.content]);
         e->host = in.host;
         e->key_id = in.key_id;
         e->on_disk = true;
-        index_restore(store->index, INDEX_DISK, id, in.bytes, (enum index_queue)in.queue, in.uses);
+        store_enter_disk(store, id, in.bytes, in.queue == INDEX_MAIN ? INDEX_MAIN : INDEX_SMALL,
+                         in.uses);
     }
     return true;
+}
+
+/* Content that no entry came for. */
+static void remove_unreferenced(struct store *store)
+{
+    for (uint32_t id = 1; id < contents_limit(store->contents); id++) {
+        const struct content *content = contents_at(store->contents, id);
+
+        if (content != NULL && content->references == 0)
+            store_queue_removal(store, content->name);
+    }
 }
 
 static bool read_index(struct store *store, const char *bytes, size_t n)
@@ -242,10 +265,17 @@ static bool read_index(struct store *store, const char *bytes, size_t n)
         return false;
     vary = calloc(header.n_vary + 1, sizeof(*vary));
     contents = calloc(header.n_contents + 1, sizeof(*contents));
-    if (vary != NULL && contents != NULL)
+    if (vary != NULL && contents != NULL) {
+        for (uint32_t i = 0; i < header.n_vary; i++)
+            vary[i] = UINT32_MAX;
         ok = read_vary(store, &b, header.n_vary, vary) &&
              read_contents(store, &b, header.n_contents, contents) &&
              read_entries(store, &b, &header, vary, contents);
+        for (uint32_t i = 0; i < header.n_vary; i++)
+            if (vary[i] != UINT32_MAX)
+                store->vary[vary[i]].references--;
+    }
+    remove_unreferenced(store);
     free(vary);
     free(contents);
     return ok;
@@ -273,26 +303,22 @@ void store_read_index(struct store *store)
 /* Reads one that the index doesn't have. */
 static void scan_read(struct store *store, const struct store_key *key, uint64_t variant)
 {
+    struct object *object;
     size_t bytes;
-    bool corrupt;
-    struct object *object = store_load(store, key, variant, &bytes, &corrupt);
+    bool corrupt = store_load(store, key, variant, &object, &bytes) == STORE_CORRUPT;
 
     pthread_mutex_lock(&store->lock);
-    if (store_find(store, key, variant) == 0) {
-        if (object != NULL)
-            (void)store_adopt(store, object, bytes);
-        else if (corrupt)
-            store->count.dropped_corrupt++;
-        if (corrupt)
-            (void)disk_remove_object(store->disk, key, variant);
-        store_evict(store);
-    } else {
-        corrupt = false;
-    }
+    if (store_find(store, key, variant) != 0)
+        corrupt = false; /* that was another one */
+    else if (corrupt)
+        (void)disk_remove_object(store->disk, key, variant);
+    else if (object != NULL)
+        (void)store_adopt(store, object, bytes);
+    store->count.dropped_corrupt += corrupt;
+    store_evict(store);
     pthread_mutex_unlock(&store->lock);
     if (corrupt)
-        log_warning("cache", "an object file in %s is not what was written: removed",
-                    store->directory);
+        store_log_corrupt(store);
     object_unref(&object);
 }
 
@@ -310,8 +336,9 @@ static bool scan_object(void *arg, const struct store_key *key, uint64_t variant
     return !stopping;
 }
 
-/* Content that nothing refers to, from before the start. All objects are known by now. */
-static bool scan_content(void *arg, const uint8_t name[CONTENT_NAME], time_t changed)
+/* Content that nothing refers to. All objects are known by now, and what comes to a name while we
+ * run is linked by this very thread. */
+static bool scan_content(void *arg, const uint8_t name[CONTENT_NAME])
 {
     struct store *store = arg;
     bool known, stopping;
@@ -320,7 +347,7 @@ static bool scan_content(void *arg, const uint8_t name[CONTENT_NAME], time_t cha
     known = contents_find(store->contents, name) != 0;
     stopping = store->stopping;
     pthread_mutex_unlock(&store->lock);
-    if (!known && !stopping && changed < store->started)
+    if (!known && !stopping)
         (void)disk_remove_content(store->disk, name);
     return !stopping;
 }
@@ -343,6 +370,9 @@ bool store_scan_step(struct store *store)
         store->count.dropped_corrupt += removed;
         pthread_mutex_unlock(&store->lock);
     }
+    pthread_mutex_lock(&store->lock);
+    store->indexed = store->scanned;
+    pthread_mutex_unlock(&store->lock);
     if (error != 0 && error != ENOENT)
         log_warning("cache", "%s can't be looked through: %s", store->directory, strerror(error));
     return true;
@@ -365,27 +395,47 @@ static bool unindexed_add(void *arg, const struct store_key *key, uint64_t varia
     return found->n < STORE_VARIANTS_MAX;
 }
 
+/* Reads one, and takes it into the index. */
+static struct object *read_unindexed(struct store *store, const struct store_key *key,
+                                     uint64_t variant)
+{
+    struct object *object;
+    struct index_entry *e;
+    size_t bytes;
+    uint32_t id;
+
+    if (store_load(store, key, variant, &object, &bytes) != STORE_LOADED)
+        return NULL; /* the walk comes by */
+    pthread_mutex_lock(&store->lock);
+    id = store_find(store, key, variant);
+    if (id == 0)
+        id = store_adopt(store, object, bytes);
+    e = index_at(store->index, id);
+    if (e != NULL && e->object == NULL) { /* then it is the file's */
+        object->entry = id;
+        object->generation = e->generation;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return object;
+}
+
 struct object *store_find_unindexed(struct store *store, const struct store_key *key,
                                     store_variant_fn *variant, void *arg)
 {
     struct unindexed found = {.key = key};
+    struct disk *disk = store_disk(store);
     struct object *best = NULL;
     unsigned removed = 0;
 
-    if (disk_each_object(store->disk, key->bytes[0], unindexed_add, &found, &removed) != 0)
-        return NULL;
+    if (disk != NULL)
+        (void)!disk_each_object(disk, key->bytes[0], unindexed_add, &found, &removed);
+    disk_close(&disk);
     for (size_t i = 0; i < found.n; i++) {
-        bool corrupt, known, matches;
-        size_t bytes;
-        struct object *object = store_load(store, key, found.variant[i], &bytes, &corrupt);
+        struct object *object = read_unindexed(store, key, found.variant[i]);
+        bool matches;
 
         if (object == NULL)
-            continue; /* the walk comes by */
-        pthread_mutex_lock(&store->lock);
-        known = store_find(store, key, found.variant[i]) != 0;
-        if (!known)
-            (void)store_adopt(store, object, bytes);
-        pthread_mutex_unlock(&store->lock);
+            continue;
         matches = variant != NULL && (object->meta.vary[0] == '\0' ||
                                       variant(arg, object->meta.vary) == object->meta.variant);
         if (matches && (best == NULL || object->meta.response_time > best->meta.response_time)) {

@@ -18,6 +18,8 @@
 #define RETRY_SECONDS 30
 #define STOP_SECONDS 5 /* for what is queued at the end */
 #define PIECE (256 * 1024)
+#define FULL_SECONDS 5     /* without a write, when the disk is full in spite of all */
+#define WARNING_SECONDS 10 /* between two log lines of writes that fail */
 
 /* ---- jobs ---- */
 
@@ -47,10 +49,13 @@ bool store_queue_write(struct store *store, struct object *object)
     uint64_t bytes = object->memory != NULL ? object->meta.size : 0;
 
     if (store->stopping || store->queued >= STORE_QUEUE_MAX ||
-        store->queued_bytes + bytes > STORE_QUEUE_BYTES || (job = job_new(JOB_WRITE)) == NULL)
+        store->queued_bytes + bytes > STORE_QUEUE_BYTES ||
+        (object->fd >= 0 && store->queued_files >= STORE_QUEUE_FILES) ||
+        (job = job_new(JOB_WRITE)) == NULL)
         return false;
     job->object = object_ref(object);
     store->queued++;
+    store->queued_files += object->fd >= 0;
     store->queued_bytes += bytes;
     job_queue(store, job);
     return true;
@@ -95,22 +100,44 @@ static struct index_entry *current_entry(struct store *store, const struct objec
     return e != NULL && e->generation == object->generation ? e : NULL;
 }
 
-/* A file with the content: the object's own, or one that is made of what is in memory. */
-static int content_file(struct store *store, struct object *object, int *fd)
+/* A new file with the content: what is in memory, or a copy of the object's own file. */
+static int new_content_file(struct store *store, const struct object *object, int *fd)
 {
+    uint64_t size = object->meta.size, at = 0;
+    char *piece = NULL;
     int error;
 
-    if (object->fd >= 0) {
-        *fd = dup(object->fd);
-        return *fd >= 0 ? 0 : errno;
-    }
     *fd = disk_temporary(store->disk);
     if (*fd < 0)
         return errno;
-    error = hold_file_write(*fd, object->memory, (size_t)object->meta.size, 0);
-    if (error != 0)
+    if (object->memory != NULL) {
+        error = hold_file_write(*fd, object->memory, (size_t)size, 0);
+    } else {
+        piece = malloc(PIECE);
+        error = piece == NULL ? ENOMEM : 0;
+    }
+    while (piece != NULL && error == 0 && at < size) {
+        size_t n = size - at < PIECE ? (size_t)(size - at) : PIECE;
+
+        error = hold_file_read(object->fd, piece, n, at);
+        if (error == 0)
+            error = hold_file_write(*fd, piece, n, at);
+        at += n;
+    }
+    free(piece);
+    if (error != 0) {
         close(*fd);
+        *fd = -1;
+    }
     return error;
+}
+
+static int content_file(struct store *store, const struct object *object, int *fd)
+{
+    if (object->fd < 0)
+        return new_content_file(store, object, fd);
+    *fd = dup(object->fd);
+    return *fd >= 0 ? 0 : errno;
 }
 
 /* What no digest vouches for gets a checksum, for the time after a crash. */
@@ -138,63 +165,87 @@ static int checksum_content(struct object *object, int fd)
     return error;
 }
 
-/* Gives the content its name on disk, if no other object has it there. *st: of the file. */
-static int write_content(struct store *store, struct object *object, struct stat *st)
+/* Has the object's content its file already? One that came while this object waited is shared. */
+static bool has_content(struct store *store, const struct object *object)
 {
     struct index_entry *e;
     bool there;
-    int fd = -1, error;
 
     pthread_mutex_lock(&store->lock);
     e = current_entry(store, object);
+    if (e != NULL && e->content == 0) {
+        store_ref_content(store, e, store_find_content(store, object));
+        if (e->content != 0 && !object->is_update)
+            store->count.deduplicated++;
+    }
     there = e != NULL && e->content != 0;
     pthread_mutex_unlock(&store->lock);
-    if (there)
+    return there;
+}
+
+static int link_content(struct store *store, const struct object *object, int fd)
+{
+    int error = disk_link_content(store->disk, fd, object->content_name);
+
+    /* What has the name is from before a crash, or was changed: it isn't known to be intact. */
+    return error == EEXIST ? disk_replace_content(store->disk, fd, object->content_name) : error;
+}
+
+/* Gives the content its name on disk, if no other object has it there. *st: of the file. */
+static int write_content(struct store *store, struct object *object, struct stat *st)
+{
+    int fd = -1, error;
+
+    if (has_content(store, object))
         return 0;
     error = content_file(store, object, &fd);
-    if (error != 0)
-        return error;
-    if (object->meta.verdict.n_digests == 0 && !object->has_checksum)
+    if (error == 0 && !object_has_digests(object) && !object->has_checksum)
         error = checksum_content(object, fd);
     if (error == 0)
-        error = disk_link_content(store->disk, fd, object->content_name);
-    if (error == EEXIST) {
-        /* From before the start, and not known to be intact: ours is. */
-        (void)disk_remove_content(store->disk, object->content_name);
-        error = disk_link_content(store->disk, fd, object->content_name);
+        error = link_content(store, object, fd);
+    if (error == ENOENT && object->fd >= 0) {
+        /* It had its name and lost it: such a file can't have one again. */
+        close(fd);
+        error = new_content_file(store, object, &fd);
+        if (error == 0)
+            error = link_content(store, object, fd);
     }
     if (error == 0 && fstat(fd, st) != 0)
         error = errno;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
+    store->linked |= error == 0;
     return error;
+}
+
+/* Locked. The content file that was just linked for the entry. */
+static void content_written(struct store *store, struct index_entry *e, const struct object *object,
+                            const struct stat *st)
+{
+    uint32_t id = contents_find(store->contents, object->content_name);
+
+    if (id == 0)
+        id = contents_add(store->contents, object->content_name, object->meta.size);
+    store_ref_content(store, e, id);
+    if (id != 0 && object_is_checked(object))
+        content_note(contents_at(store->contents, id), st);
 }
 
 /* Locked. The object file has come to its name. */
 static void written(struct store *store, struct index_entry *e, struct object *object,
                     const struct stat *st, size_t bytes)
 {
-    bool own = false;
-
     e->queued = false;
     e->on_disk = true;
-    if (object->has_content_file && e->content == 0) {
-        e->content = contents_find(store->contents, object->content_name);
-        if (e->content != 0)
-            contents_at(store->contents, e->content)->references++;
-        else
-            e->content = contents_add(store->contents, object->content_name, object->meta.size);
-        own = e->content != 0;
-        if (own)
-            content_note(contents_at(store->contents, e->content), st);
-    }
-    index_enter(store->index, INDEX_DISK, object->entry,
-                store_disk_weight(bytes, own ? object->meta.size : 0));
+    if (object->has_content_file && e->content == 0)
+        content_written(store, e, object, st);
+    store_enter_disk(store, object->entry, bytes, INDEX_NOWHERE, 0);
     if (e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_forget_object(store, e);
     store_evict(store);
 }
 
-/* 0, or an errno: nothing of it is left on disk. */
+/* 0, or an errno; a content file may be left on disk that nothing refers to. */
 static int write_object(struct store *store, struct object *object)
 {
     bool inlined = !object->has_content_file;
@@ -227,7 +278,7 @@ static int write_object(struct store *store, struct object *object)
     return error;
 }
 
-/* A content file that was linked for an object which didn't get there. */
+/* A content file that was linked for an object which didn't get there, or is there no more. */
 static void unlink_unreferenced(struct store *store, const struct object *object)
 {
     uint32_t id;
@@ -270,14 +321,7 @@ static void make_room(struct store *store, uint64_t bytes)
     used = index_bytes_in(store->index, INDEX_DISK);
     target = bytes + used / 20;
     target = used > target ? used - target : 0;
-    while (index_bytes_in(store->index, INDEX_DISK) > target) {
-        uint32_t id = index_victim(store->index, INDEX_DISK);
-
-        if (id == 0)
-            break;
-        index_leave(store->index, INDEX_DISK, id, true);
-        store->count.evicted++;
-        store_remove(store, id);
+    while (index_bytes_in(store->index, INDEX_DISK) > target && store_evict_from_disk(store)) {
     }
     pthread_mutex_unlock(&store->lock);
     run_removals(store);
@@ -288,13 +332,13 @@ static void write_failed(struct store *store, struct object *object)
 {
     struct index_entry *e = current_entry(store, object);
 
-    store->count.write_errors++;
     if (e == NULL)
         return;
     if (store->disk != NULL) /* an older one of the same name must not come back */
         (void)disk_remove_object(store->disk, &object->meta.key, object->meta.variant);
     e->queued = false;
-    if (e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
+    /* A file without a name is in nobody's budget. */
+    if (object->fd >= 0 || e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_remove(store, object->entry);
     store_evict(store);
 }
@@ -308,60 +352,133 @@ static void check_directory(struct store *store)
         log_warning("cache", "the directory %s is gone: what is stored stays in memory",
                     store->directory);
     store->disk_usable = store->disk_usable && there;
-    pthread_mutex_unlock(&store->lock);
     if (!there)
         store->retry_at = time(NULL) + RETRY_SECONDS;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* A disk in trouble doesn't fill the log as well. */
+static void warn_of_write(struct store *store, const struct object *object, int error)
+{
+    time_t now = time(NULL);
+    unsigned more = store->not_warned;
+
+    if (now >= store->warned && now < store->warned + WARNING_SECONDS) {
+        store->not_warned++;
+        return;
+    }
+    store->warned = now;
+    store->not_warned = 0;
+    log_warning("cache", "%s: not stored in %s: %s%s", object->meta.url, store->directory,
+                strerror(error), more > 0 ? " (others before it weren't either)" : "");
+}
+
+static bool is_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT;
+}
+
+/* Also when the disk is full: 0, or an errno. */
+static int write_somehow(struct store *store, struct object *object)
+{
+    int error;
+
+    if (!store->disk_usable)
+        return ENODEV;
+    if (time(NULL) < store->full_until) /* its own write: the thread reads it without the lock */
+        return ENOSPC;
+    error = write_object(store, object);
+    if (!is_full(error))
+        return error;
+    make_room(store, object->meta.size);
+    error = write_object(store, object);
+    if (!is_full(error))
+        return error;
+    pthread_mutex_lock(&store->lock);
+    store->full_until = time(NULL) + FULL_SECONDS; /* or it would evict everything for nothing */
+    pthread_mutex_unlock(&store->lock);
+    return error;
+}
+
+static bool is_current(struct store *store, const struct object *object)
+{
+    bool current;
+
+    pthread_mutex_lock(&store->lock);
+    current = current_entry(store, object) != NULL;
+    pthread_mutex_unlock(&store->lock);
+    return current;
 }
 
 static void run_write(struct store *store, struct object *object)
 {
-    int error = store->disk_usable ? write_object(store, object) : ENODEV;
+    int error;
 
-    if (error == ENOSPC || error == EDQUOT) {
-        make_room(store, object->meta.size);
-        error = write_object(store, object);
-    }
+    if (!is_current(store, object))
+        return;
+    error = write_somehow(store, object);
+    if (store->disk != NULL && (error != 0 || !is_current(store, object)))
+        unlink_unreferenced(store, object);
     if (error == 0)
         return;
-    if (store->disk != NULL)
-        unlink_unreferenced(store, object);
     pthread_mutex_lock(&store->lock);
+    store->count.write_errors++;
     write_failed(store, object);
     pthread_mutex_unlock(&store->lock);
-    if (error == ENODEV)
-        return;
-    log_warning("cache", "%s: not stored in %s: %s", object->meta.url, store->directory,
-                strerror(error));
-    check_directory(store);
+    if (error != ENODEV) {
+        warn_of_write(store, object, error);
+        check_directory(store);
+    }
 }
 
 /* ---- the thread ---- */
 
+static void directory_unusable(struct store *store, int error)
+{
+    pthread_mutex_lock(&store->lock);
+    store->retry_at = time(NULL) + RETRY_SECONDS;
+    pthread_mutex_unlock(&store->lock);
+    log_warning("cache", "%s can't be used, what is stored stays in memory: %s", store->directory,
+                error == EEXIST        ? "it has files in it and isn't a cache directory of dived"
+                : error == EWOULDBLOCK ? "another dived is using it"
+                                       : strerror(error));
+}
+
 static void open_directory(struct store *store)
 {
     struct disk *disk = NULL;
-    int error = disk_open(&disk, store->directory);
+    /* The one we have may be back: it is still locked, by ourselves. */
+    bool same = store->disk != NULL && disk_is_there(store->disk);
+    int error = same ? 0 : disk_open(&disk, store->directory);
 
-    store->retry_at = time(NULL) + RETRY_SECONDS;
     if (error != 0) {
-        log_warning("cache", "%s can't be used, what is stored stays in memory: %s",
-                    store->directory,
-                    error == EEXIST ? "it has files in it and isn't a cache directory of dived"
-                    : error == EWOULDBLOCK ? "another dived is using it"
-                                           : strerror(error));
+        directory_unusable(store, error);
         return;
     }
     pthread_mutex_lock(&store->lock);
-    disk_close(&store->retired); /* gone for half a minute at least: nobody reads from it now */
-    store->retired = store->disk;
-    store->disk = disk;
+    if (!same) {
+        disk_close(&store->disk); /* whoever reads from it has a reference */
+        store->disk = disk;
+    }
     store->disk_usable = store->indexing = true;
+    store->indexed = 0;
     pthread_mutex_unlock(&store->lock);
-    store->started = time(NULL);
     store->scanned = 0;
     if (!store->index_read)
         store_read_index(store);
     store->index_read = true;
+}
+
+static bool wants_directory(struct store *store)
+{
+    bool wants;
+
+    if (store->directory == NULL || store->disk_usable)
+        return false;
+    pthread_mutex_lock(&store->lock);
+    wants = time(NULL) >= store->retry_at;
+    pthread_mutex_unlock(&store->lock);
+    return wants;
 }
 
 /* Locked. The next job, or NULL after a while without one; *rest: there is something else to do. */
@@ -382,6 +499,7 @@ static struct store_job *next_job(struct store *store, bool has_other_work)
     if (job->kind == JOB_WRITE) {
         store->queued--;
         store->queued_bytes -= job_bytes(job);
+        store->queued_files -= job->object->fd >= 0;
     }
     return job;
 }
@@ -397,6 +515,16 @@ static void run_job(struct store *store, struct store_job *job)
     free(job);
 }
 
+/* At the end, for want of time. What the object was to replace is gone all the same. */
+static void give_up_write(struct store *store, struct store_job *job)
+{
+    pthread_mutex_lock(&store->lock);
+    write_failed(store, job->object);
+    pthread_mutex_unlock(&store->lock);
+    object_unref(&job->object);
+    free(job);
+}
+
 static void *store_thread(void *arg)
 {
     struct store *store = arg;
@@ -406,7 +534,7 @@ static void *store_thread(void *arg)
         struct store_job *job;
         bool stopping, scanning;
 
-        if (store->directory != NULL && !store->disk_usable && time(NULL) >= store->retry_at)
+        if (wants_directory(store))
             open_directory(store);
         scanning = store->disk_usable && store->indexing;
         pthread_mutex_lock(&store->lock);
@@ -420,8 +548,7 @@ static void *store_thread(void *arg)
             continue;
         }
         if (job != NULL) {
-            object_unref(&job->object);
-            free(job);
+            give_up_write(store, job);
             continue;
         }
         if (stopping)

@@ -172,23 +172,6 @@ int ca_init(const struct ca_context *ca)
     return ca_show(ca);
 }
 
-/* No file is a file that says nothing. */
-static int ca_config(const struct command_options *options, struct config **config)
-{
-    static const char defaults[] = "version: 1\n";
-    struct config_problems problems = {0};
-    int r = command_config(options, config);
-
-    if (r != COMMAND_OK || *config != NULL)
-        return r;
-    r = config_parse("the defaults", NULL, defaults, sizeof(defaults) - 1, config, &problems);
-    config_problems_free(&problems);
-    if (r == 0)
-        return COMMAND_OK;
-    command_error("%s", dive_strerror(r));
-    return EX_OSERR;
-}
-
 static const struct {
     const char *name;
     int (*run)(const struct ca_context *ca);
@@ -216,15 +199,15 @@ int command_ca(const struct command *command, int argc, char **argv)
     struct ca_context ca = {.options = &options};
     const char *certificate = NULL, *key = NULL;
     const struct command_option own[] = {
-        {"certificate", true, &certificate},
-        {"key", true, &key},
+        {"certificate", true, &certificate, NULL, "FILE"},
+        {"key", true, &key, NULL, "FILE"},
         {NULL, false, NULL},
     };
     int r = command_parse(command, argc, argv, own, 1, 1, &options);
 
     if (r != 0)
         return r < 0 ? COMMAND_OK : r;
-    r = ca_config(&options, &config);
+    r = command_config_or_defaults(&options, &config);
     if (r != COMMAND_OK)
         return r;
     ca.config = config;

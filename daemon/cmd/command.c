@@ -27,8 +27,21 @@ void command_error(const char *format, ...)
 
 static void print_usage(const struct command *command, FILE *to)
 {
-    fprintf(to, "usage: divectl %s %s%s[--json] [-c FILE] [--socket PATH]\n%s\n", command->name,
-            command->arguments, command->arguments[0] != '\0' ? " " : "", command->summary);
+    fprintf(to, "usage: divectl %s %s%s[OPTION...]\n%s\n", command->name, command->arguments,
+            command->arguments[0] != '\0' ? " " : "", command->summary);
+}
+
+static void print_options(const struct command_option *own, FILE *to)
+{
+    for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
+        const char *argument = own[i].placeholder != NULL ? own[i].placeholder : "VALUE";
+        bool is_letter = own[i].name[1] == '\0';
+
+        fprintf(to, "%s%s%s%s%s\n", is_letter ? "  -" : "      --", own[i].name,
+                own[i].takes_value ? " " : "", own[i].takes_value ? argument : "",
+                own[i].list != NULL ? " (may be repeated)" : "");
+    }
+    fputs("  -c, --config FILE\n      --socket PATH\n      --json\n  -h, --help\n", to);
 }
 
 int command_usage(const struct command *command)
@@ -58,21 +71,46 @@ static void option_table(const struct command_option *own, struct option table[]
     table[n] = (struct option){0};
 }
 
-/* False: once too often. */
-static bool take_own(const struct command_option *own, const char *argument)
+/* Short options: the common ones, and own ones whose name is one letter. */
+static void option_letters(const struct command_option *own, char letters[])
 {
-    const char *value = argument != NULL ? argument : "";
+    size_t n = 0;
 
-    if (own->all == NULL) {
-        *own->value = value;
-        return true;
+    memcpy(letters, "c:h", 3);
+    n = 3;
+    for (int i = 0; own != NULL && own[i].name != NULL; i++) {
+        if (own[i].name[1] != '\0')
+            continue;
+        letters[n++] = own[i].name[0];
+        if (own[i].takes_value)
+            letters[n++] = ':';
     }
-    if (own->all->n == COMMAND_VALUES_MAX) {
-        command_error("--%s stands more than %d times", own->name, COMMAND_VALUES_MAX);
-        return false;
+    letters[n] = '\0';
+}
+
+/* getopt's result for an own option, by its letter or as a long one. */
+static const struct command_option *option_find(const struct command_option *own, int option)
+{
+    if (option >= OWN_OPTION_FIRST)
+        return &own[option - OWN_OPTION_FIRST];
+    for (int i = 0; own != NULL && own[i].name != NULL; i++)
+        if (own[i].name[0] == option && own[i].name[1] == '\0')
+            return &own[i];
+    return NULL;
+}
+
+static int option_take(const struct command_option *own, const char *value)
+{
+    if (own->list == NULL) {
+        *own->value = value != NULL ? value : "";
+        return 0;
     }
-    own->all->v[own->all->n++] = value;
-    return true;
+    if (own->list->n == COMMAND_LIST_MAX) {
+        command_error("--%s: more than %d times", own->name, COMMAND_LIST_MAX);
+        return COMMAND_USAGE;
+    }
+    own->list->v[own->list->n++] = value;
+    return 0;
 }
 
 int command_parse(const struct command *command, int argc, char **argv,
@@ -80,23 +118,27 @@ int command_parse(const struct command *command, int argc, char **argv,
                   struct command_options *options)
 {
     struct option table[OWN_OPTIONS_MAX + 5];
+    char letters[OWN_OPTIONS_MAX * 2 + 4];
+    const struct command_option *mine;
     int option;
 
     *options = (struct command_options){0};
     option_table(own, table);
+    option_letters(own, letters);
     optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", table, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, letters, table, NULL)) != -1) {
         if (option == 'c') {
             options->config = optarg;
         } else if (option == 's') {
             options->socket = optarg;
         } else if (option == 'j') {
             options->json = true;
-        } else if (option >= OWN_OPTION_FIRST) {
-            if (!take_own(&own[option - OWN_OPTION_FIRST], optarg))
+        } else if ((mine = option_find(own, option)) != NULL) {
+            if (option_take(mine, optarg) != 0)
                 return COMMAND_USAGE;
         } else if (option == 'h') {
             print_usage(command, stdout);
+            print_options(own, stdout);
             return -1;
         } else {
             return command_usage(command);
@@ -160,6 +202,23 @@ int command_config(const struct command_options *options, struct config **out)
     config_problems_free(&problems);
     free(path);
     return r == 0 ? COMMAND_OK : EX_CONFIG;
+}
+
+/* No file is a file that says nothing. */
+int command_config_or_defaults(const struct command_options *options, struct config **out)
+{
+    static const char defaults[] = "version: 1\n";
+    struct config_problems problems = {0};
+    int r = command_config(options, out);
+
+    if (r != COMMAND_OK || *out != NULL)
+        return r;
+    r = config_parse("the defaults", NULL, defaults, sizeof(defaults) - 1, out, &problems);
+    config_problems_free(&problems);
+    if (r == 0)
+        return COMMAND_OK;
+    command_error("%s", dive_strerror(r));
+    return EX_OSERR;
 }
 
 int command_print_json(const json_t *object)

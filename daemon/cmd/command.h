@@ -8,7 +8,8 @@
  *      control.c   one question to the running daemon
  *      status.c trace.c reload.c ca.c cache.c ...   one subcommand each
  *
- * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down); 2
+ * Exit codes: 0 it is so; 1 it is not (no such trace, a configuration that was turned down, a
+ * download that was rejected); 2
  * wrong usage, or what is to be made exists; else sysexits.h: 69 no daemon answers, 76 it answers
  * nonsense, 77 no permission, 78 a bad configuration, 71 memory.
  */
@@ -43,24 +44,27 @@ struct command_options {
     char **argv;
 };
 
-/* An option of one subcommand only: `value` gets its argument, or "" if it takes none. */
+#define COMMAND_LIST_MAX 64
+/* The arguments of an option that may be given more than once, in order. */
+struct command_list {
+    const char *v[COMMAND_LIST_MAX];
+    size_t n;
+};
+
+/* An option of one subcommand only: `value` gets its argument, or "" if it takes none. With `list`
+ * instead of `value` it may be repeated, COMMAND_LIST_MAX times at most. A name of one letter is a
+ * short option. */
 struct command_option {
     const char *name;
     bool takes_value;
     const char **value;
-    struct command_values *all; /* instead of `value`: every occurrence, in order; or NULL */
-};
-
-#define COMMAND_VALUES_MAX 64
-
-/* An option that may stand several times. One more than the maximum is wrong usage. */
-struct command_values {
-    const char *v[COMMAND_VALUES_MAX];
-    size_t n;
+    struct command_list *list;
+    const char *placeholder; /* what --help calls the argument; NULL: VALUE */
 };
 
 /* 0, or COMMAND_USAGE when that was told; -1 after --help was printed: end with 0. `own` may be
- * NULL, else ends with a NULL name. `at_least` and `at_most` arguments. */
+ * NULL, else ends with a NULL name: --help lists it, one option a line, and shell completion reads
+ * that. `at_least` and `at_most` arguments. */
 int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options) DIVE_MUST_USE;
@@ -76,6 +80,10 @@ char *command_config_path(const struct command_options *options);
 /* Loads it. *out is NULL and 0 returned when there is none and none was named. Otherwise an exit
  * code that was told. */
 int command_config(const struct command_options *options, struct config **out) DIVE_MUST_USE;
+/* The same, with the defaults where there is no file and none was named: *out is never NULL with
+ * COMMAND_OK. */
+int command_config_or_defaults(const struct command_options *options,
+                               struct config **out) DIVE_MUST_USE;
 
 /* The daemon's answer to {"command": name, "id": id} (`id` may be NULL). COMMAND_OK: *answer is the
  * caller's, its "ok" may be false. Else an exit code, and it was told why. */
@@ -93,14 +101,22 @@ const char *command_string(const json_t *object, const char *name);
 long long command_number(const json_t *object, const char *name);
 /* For people: control characters of outside text can't reach the terminal. */
 void command_print_text(const char *text);
+/* A verification as docs/trace.md has it, for people, to standard output. */
+void command_print_trace(const json_t *trace);
 
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
+int command_policies(const struct command *command, int argc, char **argv);
 int command_keygen(const struct command *command, int argc, char **argv);
 int command_sign(const struct command *command, int argc, char **argv);
+int command_records(const struct command *command, int argc, char **argv);
+int command_rotate(const struct command *command, int argc, char **argv);
+int command_explain(const struct command *command, int argc, char **argv);
+int command_verify(const struct command *command, int argc, char **argv);
+int command_fetch(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

@@ -19,8 +19,14 @@ static const struct command commands[] = {
     {"reload", "", "make the daemon load its configuration anew", command_reload},
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
+    {"policies", "list|forget DOMAIN", "the domains that had a policy; let one go that has given up DNSSEC", command_policies},
     {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
     {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
+    {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},
+    {"rotate", "DOMAIN", "where a domain stands in key rotation, and the next safe step", command_rotate},
+    {"explain", "[FILE]", "a recorded failure report or trace, in words", command_explain},
+    {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
+    {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */

@@ -23,7 +23,7 @@
 
 struct sign {
     struct command_options options;
-    struct command_values key, keyid, label, component, header;
+    struct command_list key, keyid, label, component, header;
     const char *draft, *hash, *created, *expires, *format, *root, *prefix, *site;
     const char *files_from, *null, *manifest, *output, *output_dir, *force, *jobs;
     const char *passphrase_file, *pin_file, *insecure;
@@ -32,7 +32,7 @@ struct sign {
     struct sign_key *loaded[DIVE_SIGNER_KEYS_MAX];
     struct sign_name name[DIVE_SIGNER_KEYS_MAX];
     struct dive_signing_key signing[DIVE_SIGNER_KEYS_MAX];
-    struct dive_span components[COMMAND_VALUES_MAX];
+    struct dive_span components[COMMAND_LIST_MAX];
     struct dive_field fields[HEADERS_MAX];
     struct dive_response response;
     struct sign_common common;
@@ -337,7 +337,7 @@ static int write_output(struct sign *s, struct sign_run *run)
 
 static int sign_all(struct sign *s)
 {
-    char *owned[COMMAND_VALUES_MAX] = {0};
+    char *owned[COMMAND_LIST_MAX] = {0};
     struct sign_run *run = NULL;
     int r = read_options(s, owned);
 
@@ -350,7 +350,7 @@ static int sign_all(struct sign *s)
     if (r == COMMAND_OK)
         r = write_output(s, run);
     sign_run_free(&run);
-    for (size_t i = 0; i < COMMAND_VALUES_MAX; i++)
+    for (size_t i = 0; i < COMMAND_LIST_MAX; i++)
         free(owned[i]);
     for (size_t i = 0; i < DIVE_SIGNER_KEYS_MAX; i++)
         sign_key_free(&s->loaded[i]);
@@ -362,11 +362,11 @@ int command_sign(const struct command *command, int argc, char **argv)
 {
     static struct sign s; /* too large for a stack; the command runs once */
     const struct command_option own[] = {
-        {"key", true, .all = &s.key},
-        {"keyid", true, .all = &s.keyid},
-        {"label", true, .all = &s.label},
-        {"component", true, .all = &s.component},
-        {"header", true, .all = &s.header},
+        {"key", true, .list = &s.key},
+        {"keyid", true, .list = &s.keyid},
+        {"label", true, .list = &s.label},
+        {"component", true, .list = &s.component},
+        {"header", true, .list = &s.header},
         {"draft", true, &s.draft},
         {"hash", true, &s.hash},
         {"created", true, &s.created},

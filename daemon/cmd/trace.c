@@ -155,14 +155,8 @@ static void print_list(const json_t *trace, const char *name, void (*print)(cons
     json_array_foreach(array, i, member) print(member);
 }
 
-static void print_trace(const json_t *answer)
+void command_print_trace(const json_t *trace)
 {
-    const json_t *trace = json_object_get(answer, "trace");
-
-    printf("exchange ");
-    command_print_text(command_string(answer, "id"));
-    print_member(trace, "host", ", host ");
-    putchar('\n');
     print_list(trace, "lookups", print_lookup);
     print_policy(json_object_get(trace, "policy"));
     print_response(json_object_get(trace, "response"));
@@ -175,6 +169,17 @@ static void print_trace(const json_t *answer)
     print_member(trace, "note", "; ");
     print_member(trace, "error", "; error: ");
     putchar('\n');
+}
+
+static void print_trace(const json_t *answer)
+{
+    const json_t *trace = json_object_get(answer, "trace");
+
+    printf("exchange ");
+    command_print_text(command_string(answer, "id"));
+    print_member(trace, "host", ", host ");
+    putchar('\n');
+    command_print_trace(trace);
 }
 
 int command_trace(const struct command *command, int argc, char **argv)

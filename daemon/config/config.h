@@ -161,7 +161,8 @@ struct config {
         enum config_error_bodies error_bodies;
         enum config_browsers browsers; /* never UNSET */
         enum config_reports reports;
-        const char *user_agent; /* in reports; NULL: the daemon's own */
+        int64_t remember_policies_ms; /* 0: off */
+        const char *user_agent;       /* in reports; NULL: the daemon's own */
         struct {
             struct config_scope *v;
             size_t n;
@@ -184,6 +185,9 @@ struct config {
         bool whole_for_range;
         struct config_networks purge_clients;
     } cache;
+    struct {
+        const char *directory; /* NULL: nothing outlives the process */
+    } state;
     struct {
         struct config_networks clients;
         struct {

@@ -232,6 +232,9 @@ static void text_all(FILE *f, const char *const *listener_names,
                 "Content kept back until its verdict, in memory and in files.", gauges->hold_bytes);
     text_cache(f, gauges);
     text_dns(f);
+    text_single(f, "dived_policies_lost_total", "counter",
+                "Requests to hosts whose policy, seen before, is gone without a proof.",
+                metrics_read(&metrics.policies_lost));
     text_reports(f);
     text_single(f, "dived_connections", "gauge", "Connections of clients.",
                 connections > 0 ? (uint64_t)connections : 0);

@@ -60,7 +60,7 @@ static const unsigned exchange_moves[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_FOLLOW] = TO(SHARE) | TO(REUSE) | TO(LOOKUP) | TO(CONNECT) | TO(REFUSE) | TO(END),
     [EXCHANGE_SHARE] = TO(AFTER) | TO(REFUSE) | TO(END),
     [EXCHANGE_CONNECT] = TO(SEND) | TO(REUSE) | TO(REFUSE) | TO(END),
-    [EXCHANGE_SEND] = TO(HEAD) | TO(CONNECT) | TO(REFUSE) | TO(END),
+    [EXCHANGE_SEND] = TO(HEAD) | TO(CONNECT) | TO(REUSE) | TO(REFUSE) | TO(END),
     [EXCHANGE_HEAD] =
         TO(JUDGE) | TO(CONNECT) | TO(REUSE) | TO(TEE) | TO(HOLD) | TO(REFUSE) | TO(END),
     [EXCHANGE_JUDGE] = TO(STREAM) | TO(TEE) | TO(HOLD) | TO(UPGRADE) | TO(REFUSE) | TO(END),
@@ -161,7 +161,7 @@ bool exchange_detach_client(struct exchange *x, const char *why)
     if (!x->leads || !(goes_on & TO_STATE(x->state)) || flight_has_ended(x->flight) ||
         flight_followers(x->flight) == 0 || !x->request_body.complete)
         return false;
-    log_debug("exchange", "%s: %s; it goes on for others", x->id, why);
+    snprintf(x->error, sizeof(x->error), "%s; the transfer went on for others", why);
     x->fate = EXCHANGE_ABORT;
     loop_timer_stop(&x->keepalive);
     exchange_give_back(x);
@@ -311,6 +311,8 @@ static void exchange_on_timeout(void *arg)
     else if (x->state == EXCHANGE_POLICY || x->state == EXCHANGE_VERDICT ||
              x->state == EXCHANGE_JUDGE)
         next = exchange_refuse(x, 504, "dns_timeout", "DNS did not answer in time");
+    else if (x->decision.if_error && validated_unreachable(x) == EXCHANGE_REUSE)
+        next = EXCHANGE_REUSE;
     else
         next = exchange_refuse(x, 504, "http_response_timeout",
                                "the origin's response did not begin in time");
@@ -370,7 +372,6 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->route = start->route;
     x->done = start->done;
     x->arg = start->arg;
-    TAILQ_INIT(&x->lookups);
     x->post.fn = exchange_on_post;
     x->cache_status.forward = CACHE_FORWARD_BYPASS;
     shared_exchange_id(x->worker->shared, x->id);

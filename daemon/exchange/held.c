@@ -217,5 +217,5 @@ int hold_verdict(struct exchange *x)
     x->action = ACTION_RELEASED;
     keep_settle(x);
     x->source = (struct source){.hold = x->hold};
-    return x->client != NULL ? EXCHANGE_RELEASE : exchange_break(x, "its client has left");
+    return x->client != NULL ? EXCHANGE_RELEASE : EXCHANGE_END;
 }

@@ -15,6 +15,7 @@
 #include "cache/vary.h"
 #include "core/metrics.h"
 #include "core/relay.h"
+#include "dns/verifier_lookups.h"
 #include "exchange/body.h"
 #include "exchange/exchange.h"
 #include "exchange/source.h"
@@ -57,8 +58,6 @@ enum exchange_state {
 
 /* What a stage says: the state to go on with, or that it waits for an event. */
 #define EXCHANGE_WAIT (-1)
-
-struct lookup;
 
 struct exchange {
     struct worker *worker;
@@ -108,7 +107,7 @@ struct exchange {
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
-    TAILQ_HEAD(, lookup) lookups;
+    struct verifier_lookups lookups;
     bool report_only;    /* as of the policy: failures are reported, never blocked */
     bool take_whole;     /* a Range is served by us, from the verified whole */
     int64_t complete_us; /* when the content was complete, for the metrics */
@@ -252,8 +251,6 @@ int verify_end(struct exchange *x) DIVE_MUST_USE;
 /* Takes the verdict over for the log, and sends what is to be reported. `blocked`: as enforced. */
 void verify_conclude(struct exchange *x, bool blocked);
 void verify_stop(struct exchange *x);
-/* Hands the verifier's wants to the resolver. */
-void verify_drain(struct exchange *x);
 /* A new verifier in the place of one that has judged a stored response. 0 or DIVE_E*. */
 int verify_restart(struct exchange *x) DIVE_MUST_USE;
 /* Only a part of the content goes by: it can't be judged. */

@@ -34,7 +34,8 @@ static void release_add(struct release *release, const char *name, struct dive_s
  * whole's is Repr-Digest's (section 3). */
 static void release_part(struct exchange *x, struct release *release)
 {
-    static const char *const drop[] = {"Content-Digest", "Repr-Digest", "Age", NULL};
+    static const char *const drop[] = {"Content-Digest", "Repr-Digest", "Age", "Content-Range",
+                                       NULL};
     const struct dive_span *digest = http_field_get(&x->response, "Content-Digest");
 
     release->status = 206;
@@ -46,8 +47,8 @@ static void release_part(struct exchange *x, struct release *release)
 static int release_multipart(struct exchange *x, struct release *release,
                              const struct http_range_set *set, uint64_t size)
 {
-    static const char *const drop[] = {"Content-Digest", "Repr-Digest", "Age", "Content-Type",
-                                       NULL};
+    static const char *const drop[] = {"Content-Digest", "Repr-Digest",   "Age",
+                                       "Content-Type",   "Content-Range", NULL};
     const struct dive_span *type = http_field_get(&x->response, "Content-Type");
     uint8_t random[16];
 

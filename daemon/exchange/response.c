@@ -36,6 +36,9 @@ static int response_connection_lost(struct exchange *x, bool in_order)
         return EXCHANGE_CONNECT;
     }
     exchange_drop_origin(x, false);
+    /* It was reached, so we aren't disconnected: this is an error (RFC 5861 section 4). */
+    if (x->decision.if_error && validated_unreachable(x) == EXCHANGE_REUSE)
+        return EXCHANGE_REUSE;
     return exchange_refuse(x, 502, in_order ? "http_response_incomplete" : "connection_terminated",
                            "the origin closed the connection before its response began");
 }
@@ -65,7 +68,8 @@ int response_queue_head(struct exchange *x, const struct http_head *from, int st
         .upgrade = status == 101,
         .via = true,
         .date = status >= 200,
-        .now = worker_now(x->worker),
+        /* A stored response without a Date has the time when it came. */
+        .now = x->from_store ? object_meta(x->object)->response_time : worker_now(x->worker),
     };
     struct dive_span reason = status == from->status ? from->reason : dive_span("", 0);
     int r;

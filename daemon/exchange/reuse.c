@@ -5,6 +5,7 @@
  * one that has just come, by the records as of now; only its content needn't be hashed again as
  * long as it is known to be what was stored.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -124,7 +125,7 @@ static int lookup_join(struct exchange *x)
     if (role < 0)
         return EXCHANGE_CONNECT; /* without memory it goes alone */
     if (role == FLIGHT_FOLLOW && x->background != NULL)
-        return exchange_break(x, "another is on its way");
+        return EXCHANGE_END; /* another is on its way */
     if (role == FLIGHT_FOLLOW) {
         x->cache_status.collapsed = true;
         return EXCHANGE_FOLLOW;
@@ -268,7 +269,7 @@ static int reuse_end_content(struct exchange *x)
             return reuse_drop(x, "its content can't be read");
         r = verify_end(x);
     } else if (r == 0) {
-        verify_drain(x);
+        verifier_lookups_drain(&x->lookups);
     }
     if (r != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
@@ -281,7 +282,7 @@ static int reuse_release(struct exchange *x, enum action_word action)
     x->action = action;
     x->from_store = true;
     if (x->client == NULL)
-        return exchange_break(x, "revalidated"); /* nobody waits for it */
+        return EXCHANGE_END; /* revalidated: nobody waits for the content */
     if (x->cache_status.hit && x->decision.use == FRESHNESS_STALE_WHILE_REVALIDATE)
         revalidate_in_background(x);
     return EXCHANGE_RELEASE;
@@ -369,25 +370,50 @@ int reuse_stored(struct exchange *x)
 
 /* ---- the answer to our validation ---- */
 
+/* The freshened head may vary by other fields. False: it can't be stored under them. */
+static bool validated_vary(struct exchange *x, struct object_meta *meta)
+{
+    char *vary;
+
+    if (vary_of_response(x->vary, &meta->head) != 0)
+        return false;
+    if (strcmp(x->vary, meta->vary) == 0)
+        return true;
+    vary = strdup(x->vary);
+    if (vary == NULL)
+        return false;
+    free(meta->vary);
+    meta->vary = vary;
+    meta->variant = vary_hash(&x->request, vary);
+    return true;
+}
+
 /* A copy of what was stored, under the head as the 304 has freshened it. */
 static struct object *validated_object(struct exchange *x)
 {
     const struct object_meta *old = object_meta(x->stale);
     struct object_meta meta;
     struct object *object = NULL;
+    enum storable storable;
     bool resigned = false;
 
     if (object_meta_copy(&meta, old) != 0)
         return NULL;
     http_head_clear(&meta.head);
-    if (validate_freshen(&meta.head, &old->head, &x->response, &resigned) != 0) {
+    if (validate_freshen(&meta.head, &old->head, &x->response, &resigned) != 0 ||
+        !validated_vary(x, &meta)) {
         object_meta_clear(&meta);
         return NULL;
     }
     meta.request_time = x->request_time;
     meta.response_time = worker_now(x->worker);
+    freshness_of(&x->freshness, &meta.head, meta.request_time, meta.response_time);
+    storable = freshness_may_store(&x->request, &meta.head, &x->freshness);
     if (store_update(x->worker->shared->store, x->stale, &meta, &object) != 0)
         log_debug("cache", "%s: the validated response was not stored", x->id);
+    /* The 304 may have taken the permission back: then this was the last time. */
+    if (object != NULL && storable != STORABLE_YES)
+        store_drop(x->worker->shared->store, object, storable_word(storable));
     return object;
 }
 

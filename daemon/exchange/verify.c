@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * verify: gives the verifier of this exchange what it asks for (TXT records from the worker's
- * resolver) and takes over what it decided: for the log, the trace, and the report.
- *
- * A lookup stays on the exchange's list until the exchange is destroyed; its query is NULL once it
- * has been answered or cancelled.
+ * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
+ * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,58 +13,12 @@
 
 #define FAULT_QUIET_MS 60000
 
-struct lookup {
-    struct exchange *x;
-    uint32_t id;
-    struct resolver_query *query;
-    TAILQ_ENTRY(lookup) link;
-};
-
-static void verify_on_answer(void *arg, const struct dive_answer *answer)
+static void verify_on_answer(void *arg)
 {
-    struct lookup *lookup = arg;
-    struct exchange *x = lookup->x;
-    int r;
+    struct exchange *x = arg;
 
-    lookup->query = NULL;
-    if (x->closing)
-        return;
-    r = dive_verifier_answer(x->verifier, lookup->id, answer, worker_now(x->worker));
-    if (r != 0)
-        log_error("exchange", "%s: DNS answer not taken: %s", x->id, dive_strerror(r));
-    verify_drain(x);
-    exchange_run(x);
-}
-
-/* A lookup that can't even be started is an answer that never came. */
-static void verify_give_up(struct exchange *x, uint32_t id, const char *why)
-{
-    struct dive_answer none = {.security = DIVE_DNS_NO_ANSWER, .why = why};
-    int r = dive_verifier_answer(x->verifier, id, &none, worker_now(x->worker));
-
-    log_warning("exchange", "%s: DNS lookup not started: %s (%d)", x->id, why, r);
-}
-
-void verify_drain(struct exchange *x)
-{
-    struct dive_want want;
-
-    while (dive_verifier_next_want(x->verifier, &want)) {
-        struct lookup *lookup = calloc(1, sizeof(*lookup));
-        int r;
-
-        if (lookup == NULL) {
-            verify_give_up(x, want.id, "out of memory");
-            continue;
-        }
-        lookup->x = x;
-        lookup->id = want.id;
-        TAILQ_INSERT_TAIL(&x->lookups, lookup, link);
-        r = resolver_txt(x->worker->resolver, want.name, want.fresh, verify_on_answer, lookup,
-                         &lookup->query);
-        if (r != 0)
-            verify_give_up(x, want.id, dive_strerror(r));
-    }
+    if (!x->closing)
+        exchange_run(x);
 }
 
 static bool verify_in_custom_scope(void *arg, const char *scope, const struct dive_request *request,
@@ -94,6 +44,8 @@ int verify_start(struct exchange *x)
         .pass_other_success = config->dive.other_success == CONFIG_OTHER_SUCCESS_PASS,
         .user_agent = x->runtime->user_agent,
         .cache = x->worker->shared->records,
+        .policies = config->dive.remember_policies_ms > 0 ? x->worker->shared->policies : NULL,
+        .remember_policies = config->dive.remember_policies_ms / 1000,
         .custom_scope = verify_in_custom_scope,
         .custom_scope_arg = x,
     };
@@ -101,10 +53,12 @@ int verify_start(struct exchange *x)
 
     if (r != 0)
         return r;
+    verifier_lookups_init(&x->lookups, x->verifier, x->worker->resolver, &x->worker->loop, x->id,
+                          verify_on_answer, x);
     r = dive_verifier_start(x->verifier, dive_span_str(x->url.at.host), worker_now(x->worker));
     if (r != 0)
         return r;
-    verify_drain(x);
+    verifier_lookups_drain(&x->lookups);
     return 0;
 }
 
@@ -117,7 +71,7 @@ int verify_response(struct exchange *x)
     r = dive_verifier_response(x->verifier, &x->dive_request, &x->dive_response,
                                worker_now(x->worker));
     if (r == 0)
-        verify_drain(x);
+        verifier_lookups_drain(&x->lookups);
     return r;
 }
 
@@ -132,7 +86,7 @@ int verify_end(struct exchange *x)
     x->complete_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     r = dive_verifier_end(x->verifier, worker_now(x->worker));
     if (r == 0)
-        verify_drain(x);
+        verifier_lookups_drain(&x->lookups);
     return r;
 }
 
@@ -223,6 +177,29 @@ static void verify_tell_fault(struct exchange *x)
                 fault->text);
 }
 
+/* A domain that had a policy and can't prove that it has none: an attack, or an operator who gave
+ * up DNSSEC. Limited as the faults are. */
+static void verify_tell_lost(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    bool blocks;
+    const char *domain = dive_verifier_policy_lost(x->verifier, &blocks);
+    int64_t now = loop_now_ms(&worker->loop);
+
+    if (domain == NULL)
+        return;
+    metrics_add(&metrics.policies_lost, 1);
+    if (strcmp(worker->fault_domain, domain) == 0 && now < worker->fault_quiet_until_ms)
+        return;
+    snprintf(worker->fault_domain, sizeof(worker->fault_domain), "%s", domain);
+    worker->fault_quiet_until_ms = now + FAULT_QUIET_MS;
+    log_warning("dive",
+                "_dive.%s: this domain had a policy, and DNS no longer proves that it has none; "
+                "%s%s; if that is meant: divectl policies forget %s",
+                domain, x->url.at.host, blocks ? " is refused" : " was report-only and passes",
+                domain);
+}
+
 void verify_trace(struct exchange *x)
 {
     char *trace = NULL;
@@ -230,6 +207,7 @@ void verify_trace(struct exchange *x)
     if (x->verifier == NULL)
         return;
     verify_tell_fault(x);
+    verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
     if (dive_verifier_trace(x->verifier, &trace) == 0)
@@ -256,20 +234,10 @@ void verify_drop_part(struct exchange *x)
 
 void verify_stop(struct exchange *x)
 {
-    struct lookup *lookup;
-
-    TAILQ_FOREACH (lookup, &x->lookups, link) {
-        resolver_cancel(&lookup->query);
-    }
+    verifier_lookups_stop(&x->lookups);
 }
 
 void verify_free(struct exchange *x)
 {
-    struct lookup *lookup;
-
-    while ((lookup = TAILQ_FIRST(&x->lookups)) != NULL) {
-        assert(lookup->query == NULL);
-        TAILQ_REMOVE(&x->lookups, lookup, link);
-        free(lookup);
-    }
+    verifier_lookups_free(&x->lookups);
 }

@@ -128,7 +128,7 @@ static enum hold_error fail_file(struct hold *hold, int system_error)
 
 bool hold_check_directory(const char *directory, char *why, size_t why_size)
 {
-    int error, fd = hold_file_open(directory);
+    int error, fd = hold_file_open(directory, false);
 
     if (fd >= 0) {
         close(fd);
@@ -251,7 +251,7 @@ static enum hold_error flush(struct hold *hold)
 static enum hold_error staging_space(struct hold *hold)
 {
     if (hold->fd < 0) {
-        hold->fd = hold_file_open(hold->limits->directory);
+        hold->fd = hold_file_open(hold->limits->directory, hold->limits->linkable);
         if (hold->fd < 0)
             return fail_file(hold, errno);
     }

@@ -67,6 +67,7 @@ struct hold_limits {
     size_t memory;     /* bytes of each body that stay in memory; 0: everything goes to the file */
     uint64_t max_size; /* bytes of one body */
     const char *directory; /* of the files */
+    bool linkable;         /* hold_take_file()'s can be given a name there */
 };
 
 /* Can holds be made in `directory`? For the start: makes and drops a file. False: `why` has a

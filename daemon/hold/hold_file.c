@@ -33,9 +33,9 @@ int hold_file_open_by_name(const char *directory)
     return fd;
 }
 
-int hold_file_open(const char *directory)
+int hold_file_open(const char *directory, bool linkable)
 {
-    int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    int fd = open(directory, O_TMPFILE | O_RDWR | (linkable ? 0 : O_EXCL) | O_CLOEXEC, 0600);
 
     /* Kernels and file systems without it say one of these (open(2)). */
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))

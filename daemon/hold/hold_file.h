@@ -7,13 +7,15 @@
 #ifndef DIVED_HOLD_HOLD_FILE_H
 #define DIVED_HOLD_HOLD_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/error.h"
 
-/* A descriptor, read and write, mode 0600, or -1 with errno. */
-int hold_file_open(const char *directory) DIVE_MUST_USE;
+/* A descriptor, read and write, mode 0600, or -1 with errno. `linkable`: it may be given a name
+ * later. */
+int hold_file_open(const char *directory, bool linkable) DIVE_MUST_USE;
 /* What hold_file_open() falls back to where there is no O_TMPFILE. */
 int hold_file_open_by_name(const char *directory) DIVE_MUST_USE;
 

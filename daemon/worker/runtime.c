@@ -43,38 +43,6 @@ out:
     return r;
 }
 
-static int runtime_make_resolver_config(struct runtime *runtime)
-{
-    const struct config *config = runtime->config;
-
-    runtime->forward = calloc(config->dns.forward.n + 1, sizeof(*runtime->forward));
-    runtime->stubs = calloc(config->dns.stub.n + 1, sizeof(*runtime->stubs));
-    runtime->options = calloc(config->dns.unbound.n + 1, sizeof(*runtime->options));
-    if (runtime->forward == NULL || runtime->stubs == NULL || runtime->options == NULL)
-        return DIVE_E_NOMEM;
-    for (size_t i = 0; i < config->dns.forward.n; i++)
-        runtime->forward[i] = config->dns.forward.v[i].text;
-    for (size_t i = 0; i < config->dns.stub.n; i++)
-        runtime->stubs[i] =
-            (struct resolver_stub){config->dns.stub.v[i].zone, config->dns.stub.v[i].address};
-    for (size_t i = 0; i < config->dns.unbound.n; i++)
-        runtime->options[i] =
-            (struct resolver_option){config->dns.unbound.v[i].name, config->dns.unbound.v[i].value};
-    runtime->resolver_config = (struct resolver_config){
-        .trust_anchor_file = config->dns.trust_anchor_file,
-        .trust_anchor_auto = config->dns.trust_anchor_auto,
-        .forward = runtime->forward,
-        .forward_count = config->dns.forward.n,
-        .forward_tls = config->dns.forward_tls,
-        .stub = runtime->stubs,
-        .stub_count = config->dns.stub.n,
-        .option = runtime->options,
-        .option_count = config->dns.unbound.n,
-        .timeout_ms = config->dns.timeout_ms,
-    };
-    return 0;
-}
-
 /* The CA, what it mints, and the server side of TLS. */
 static int runtime_make_interception(struct runtime *runtime, bool check_only, char *why,
                                      size_t why_size)
@@ -108,8 +76,7 @@ static int runtime_make_interception(struct runtime *runtime, bool check_only, c
     return tls_accept_context_new(&runtime->accept_context, runtime->certificates, why, why_size);
 }
 
-int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
-                size_t why_size)
+int runtime_new_outgoing(struct runtime **out, struct config *config, char *why, size_t why_size)
 {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
     int r = DIVE_E_NOMEM;
@@ -133,28 +100,39 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
         .directory = config->hold.directory,
     };
     runtime->keep_limits = runtime->hold_limits;
-    if (config->cache.directory != NULL && config->cache.max_size > 0)
+    if (config->cache.directory != NULL && config->cache.max_size > 0) {
         runtime->keep_limits.directory = config->cache.directory;
+        runtime->keep_limits.linkable = true;
+    }
     runtime->object_max = (uint64_t)config->cache.max_object;
     snprintf(runtime->user_agent, sizeof(runtime->user_agent), "%s",
              config->dive.user_agent != NULL ? config->dive.user_agent : "dived/" DIVED_VERSION);
-    if ((r = runtime_make_guard(runtime)) != 0 || (r = runtime_make_resolver_config(runtime)) != 0)
+    if ((r = runtime_make_guard(runtime)) != 0 ||
+        (r = resolver_settings_init(&runtime->resolver, config)) != 0)
         goto out;
     r = tls_connect_context_new(&runtime->connect_context, config->origins.ca_file, why, why_size);
     if (r != 0)
         goto out;
-    r = runtime_make_interception(runtime, check_only, why, why_size);
-    if (r != 0)
-        goto out;
-    if (!check_only && !hold_check_directory(config->hold.directory, why, why_size)) {
-        r = DIVE_E_STATE;
-        goto out;
-    }
     *out = runtime;
     runtime = NULL;
     why[0] = '\0';
 out:
     runtime_unref(&runtime);
+    return r;
+}
+
+int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+                size_t why_size)
+{
+    int r = runtime_new_outgoing(out, config, why, why_size);
+
+    if (r != 0)
+        return r;
+    r = runtime_make_interception(*out, check_only, why, why_size);
+    if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
+        r = DIVE_E_STATE;
+    if (r != 0)
+        runtime_unref(out);
     return r;
 }
 
@@ -175,9 +153,7 @@ void runtime_unref(struct runtime **runtime)
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);
     guard_free(&r->guard);
-    free(r->forward);
-    free(r->stubs);
-    free(r->options);
+    resolver_settings_clear(&r->resolver);
     config_unref(&r->config);
     free(r);
 }

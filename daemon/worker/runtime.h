@@ -11,11 +11,11 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
-#include "dns/resolver.h"
 #include "hold/hold.h"
 #include "http/head.h"
 #include "origin/guard.h"
 #include "tls/certificate_cache.h"
+#include "worker/resolver_settings.h"
 
 struct runtime {
     _Atomic unsigned references;
@@ -26,19 +26,20 @@ struct runtime {
     struct certificate_cache *certificates; /* NULL when interception is off */
     struct http_limits http_limits;
     struct hold_limits hold_limits;
-    struct hold_limits keep_limits;         /* of what may be stored: on the disk of the store */
-    uint64_t object_max;                    /* bytes of a stored content */
-    struct resolver_config resolver_config; /* points into `config` and the arrays below */
-    const char **forward;
-    struct resolver_stub *stubs;
-    struct resolver_option *options;
-    char user_agent[256]; /* in reports */
+    struct hold_limits keep_limits;    /* of what may be stored: on the disk of the store */
+    uint64_t object_max;               /* bytes of a stored content */
+    struct resolver_settings resolver; /* points into `config` */
+    char user_agent[256];              /* in reports */
 };
 
 /* Takes over `config`'s reference, on failure too. `check_only`: nothing is made on disk. `why`
  * gets one sentence on failure. 0 or a negative DIVE_E*. */
 int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
                 size_t why_size) DIVE_MUST_USE;
+/* The same for a program that only goes out to origins: guard, resolver's settings and TLS towards
+ * origins; no interception, no hold. Reads no key and makes nothing on disk. */
+int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
+                         size_t why_size) DIVE_MUST_USE;
 struct runtime *runtime_ref(struct runtime *runtime);
 /* Thread-safe; NULLs *runtime. */
 void runtime_unref(struct runtime **runtime);

@@ -7,41 +7,59 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
-static void shared_lock_records(void *arg)
+static void shared_lock(void *arg)
 {
     pthread_mutex_lock(arg);
 }
 
-static void shared_unlock_records(void *arg)
+static void shared_unlock(void *arg)
 {
     pthread_mutex_unlock(arg);
 }
 
-static int shared_make_store(struct shared *shared, const struct config *config)
+static struct store_options shared_store_options(const struct config *config)
 {
-    struct store_options options = {
+    return (struct store_options){
         .directory = config->cache.directory,
         .max_size = (uint64_t)config->cache.max_size,
         .memory = (uint64_t)config->cache.memory,
         .object_max = (uint64_t)config->cache.max_object,
     };
+}
+
+static int shared_make_store(struct shared *shared, const struct config *config)
+{
+    struct store_options options = shared_store_options(config);
 
     if (options.max_size == 0 && options.memory == 0)
         return 0;
     return store_new(&shared->store, &options);
 }
 
+bool shared_reload(struct shared *shared, const struct config *config)
+{
+    struct store_options options = shared_store_options(config);
+
+    hold_account_set_max(&shared->hold, (uint64_t)config->hold.max_total);
+    if (shared->store == NULL)
+        return options.max_size == 0 && options.memory == 0;
+    return store_set_options(shared->store, &options);
+}
+
 int shared_init(struct shared *shared, const struct config *config)
 {
-    struct dive_lock lock = {shared_lock_records, shared_unlock_records, &shared->records_lock};
+    struct dive_lock lock = {shared_lock, shared_unlock, &shared->records_lock};
+    struct dive_lock policies = {shared_lock, shared_unlock, &shared->policies_lock};
     int r = DIVE_E_INTERNAL;
 
     *shared = (struct shared){0};
     pthread_mutex_init(&shared->records_lock, NULL);
+    pthread_mutex_init(&shared->policies_lock, NULL);
     hold_account_init(&shared->hold, (uint64_t)config->hold.max_total);
     if (RAND_bytes((unsigned char *)&shared->exchange_prefix, sizeof(shared->exchange_prefix)) != 1)
         return DIVE_E_INTERNAL;
     if ((r = dive_record_cache_new(&shared->records, RECORD_CACHE_ENTRIES, &lock)) != 0 ||
+        (r = dive_memory_new(&shared->policies, POLICY_MEMORY_ENTRIES, &policies)) != 0 ||
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
         (r = report_limiter_new(&shared->report_limiter)) != 0 ||
         (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
@@ -53,12 +71,14 @@ int shared_init(struct shared *shared, const struct config *config)
 void shared_destroy(struct shared *shared)
 {
     dive_record_cache_free(&shared->records);
+    dive_memory_free(&shared->policies);
     trace_ring_free(&shared->traces);
     report_limiter_free(&shared->report_limiter);
     flights_free(&shared->flights);
     remember_free(&shared->remember);
     store_free(&shared->store);
     pthread_mutex_destroy(&shared->records_lock);
+    pthread_mutex_destroy(&shared->policies_lock);
 }
 
 void shared_exchange_id(struct shared *shared, char out[EXCHANGE_ID_SIZE])

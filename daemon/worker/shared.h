@@ -14,15 +14,19 @@
 #include "cache/store.h"
 #include "config/config.h"
 #include "hold/hold.h"
+#include "lib/memory.h"
 #include "lib/record_cache.h"
 #include "report/limiter.h"
 #include "worker/trace_ring.h"
 
 #define RECORD_CACHE_ENTRIES 65536
+#define POLICY_MEMORY_ENTRIES 16384
 
 struct shared {
     struct dive_record_cache *records;
     pthread_mutex_t records_lock;
+    struct dive_memory *policies; /* domains that had a policy */
+    pthread_mutex_t policies_lock;
     struct hold_account hold;
     struct store *store; /* NULL: nothing is stored */
     struct flights *flights;
@@ -37,6 +41,9 @@ struct shared {
 
 /* 0 or a negative DIVE_E*. */
 int shared_init(struct shared *shared, const struct config *config) DIVE_MUST_USE;
+/* Takes over the limits of another configuration. False: the cache's directory, or a cache where
+ * there was none, takes a restart. */
+bool shared_reload(struct shared *shared, const struct config *config);
 void shared_destroy(struct shared *shared);
 
 #define EXCHANGE_ID_SIZE 25

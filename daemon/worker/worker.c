@@ -142,7 +142,7 @@ static void worker_switch_runtime(struct worker *worker, struct runtime *runtime
 {
     char why[256];
 
-    if (resolver_reconfigure(worker->resolver, &runtime->resolver_config, why, sizeof(why)) != 0)
+    if (resolver_reconfigure(worker->resolver, &runtime->resolver.resolver, why, sizeof(why)) != 0)
         log_error("worker", "the new dns configuration could not be used, the old one stays: %s",
                   why);
     runtime_unref(&worker->runtime);
@@ -347,7 +347,7 @@ int worker_new(struct worker **out, unsigned index, struct shared *shared, struc
         event_new(w->loop.base, w->mailbox_fd, EV_READ | EV_PERSIST, worker_on_mail, w);
     if (w->mailbox_event == NULL || event_add(w->mailbox_event, NULL) != 0)
         goto out;
-    r = resolver_new(&w->resolver, &w->loop, &runtime->resolver_config, why, why_size);
+    r = resolver_new(&w->resolver, &w->loop, &runtime->resolver.resolver, why, why_size);
     if (r != 0)
         goto out;
     if ((r = origin_pool_new(&w->origins, &w->loop)) != 0 ||

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,sign] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -15,6 +15,7 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   download   64 MiB, again and again; beside it, what SHA-256 alone costs
   held       one large body kept back until its verdict: by how much dived's memory rises
   idle       1,000 intercepted connections, each after one request
+  sign       divectl sign over 1,000 files of 1 MiB: cores that it keeps busy (sign_bench.py)
 """
 import argparse
 import hashlib
@@ -31,6 +32,7 @@ import time
 
 import process
 import servers
+import sign_bench
 
 ROOT = os.path.abspath(os.path.join(servers.HERE, "..", ".."))
 import lab as lab_module    # noqa: E402  servers has set the path
@@ -223,6 +225,15 @@ class Bench:
             self.row(f"{IDLE} idle connections: {name}", statistics.median(each[name]) / 1024,
                      "KiB RssAnon each", nginx / 1024, IDLE_MAX / 1024 if name == "dived" else None)
 
+    def sign(self):
+        for result in sign_bench.measure(100 if self.options.quick else 1000, 1 << 20):
+            if result["jobs"] != result["cores"]:
+                continue
+            busy, cores = max(result["busy_cores"], result["wanted_cores"] or 0), result["cores"]
+            self.rows.append((f"divectl sign, {result['files']} files, {result['hash']}", busy, "cores", None,
+                              busy >= 0.9 * cores, f"of {cores}; {result['busy_cores']} given, "
+                              f"{result['wall_s']} s"))
+
 
 def sha256_seconds():
     """Processor seconds for one GiB, the block in the cache as it is when a proxy hashes."""
@@ -258,7 +269,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle")
+    parser.add_argument("--only", default="requests,download,held,idle,sign")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))
@@ -270,8 +281,10 @@ def main():
     os.chmod(directory, 0o755)  # squid runs as another user
     bench, began = Bench(options, directory), time.monotonic()
     try:
-        bench.start()
-        for name in options.only.split(","):
+        names = options.only.split(",")
+        if names != ["sign"]:
+            bench.start()
+        for name in names:
             getattr(bench, name)()
         lines = [*table(bench.rows), "", *versions(bench, time.monotonic() - began)]
     finally:

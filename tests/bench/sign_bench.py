@@ -54,28 +54,33 @@ def run(jobs, args):
             "wanted_cores": round(wanted, 2) if most else None}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--bytes", type=int, default=1 << 20)
-    options = parser.parse_args()
+def measure(files, size):
+    """Yields one result for each set of hashes and number of jobs."""
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="dive-sign-bench-") as folder:
         key = os.path.join(folder, "key.pem")
         subprocess.run([DIVECTL, "keygen", key, "--keyid", "k@bench.example"], stdout=subprocess.DEVNULL, check=True)
         names = []
-        for i in range(options.files):
+        for i in range(files):
             names.append(os.path.join(folder, str(i)))
             with open(names[-1], "wb") as f:
-                f.write(i.to_bytes(8, "big") * (options.bytes // 8))
+                f.write(i.to_bytes(8, "big") * (size // 8))
         listed = os.path.join(folder, "list")
         with open(listed, "w", encoding="ascii") as f:
             f.write("\n".join(names))
         for hashes in ("sha-256", "all"):
             args = ["--files-from", listed, "--key", key, "--keyid", "k", "--hash", hashes]
             for jobs in sorted({1, cores, 2 * cores}):
-                print(json.dumps({"files": options.files, "bytes": options.bytes, "hash": hashes, "cores": cores,
-                                  **run(jobs, args)}), flush=True)
+                yield {"files": files, "bytes": size, "hash": hashes, "cores": cores, **run(jobs, args)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--bytes", type=int, default=1 << 20)
+    options = parser.parse_args()
+    for result in measure(options.files, options.bytes):
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

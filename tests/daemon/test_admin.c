@@ -29,7 +29,8 @@ struct admin_lab {
     int reload_result;
     const char *reload_problems;
     struct config *reload_config;
-    unsigned reloads;
+    unsigned reloads, saves;
+    int save_result;
 };
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -92,6 +93,14 @@ static void on_status(void *arg, struct admin_status *out)
     snprintf(out->ca_fingerprint, sizeof(out->ca_fingerprint), "AB:CD");
 }
 
+static int on_save(void *arg)
+{
+    struct admin_lab *lab = arg;
+
+    lab->saves++;
+    return lab->save_result;
+}
+
 static void lab_make(struct admin_lab *lab)
 {
     memset(lab, 0, sizeof(*lab));
@@ -105,7 +114,7 @@ static void lab_make(struct admin_lab *lab)
 
 static int lab_start(struct admin_lab *lab)
 {
-    struct admin_hooks hooks = {lab, on_reload, on_status};
+    struct admin_hooks hooks = {lab, on_reload, on_status, on_save};
 
     return admin_start(&lab->admin, lab->config, &lab->shared, &hooks, lab->why, sizeof(lab->why));
 }
@@ -157,7 +166,7 @@ static int http_open(uint16_t port)
  */
 static const char *talk(int fd, const char *text, size_t n, bool half_close, const char *until)
 {
-    static char in[256 * 1024];
+    static char in[ADMIN_ANSWER_MAX + 1];
     size_t have = 0;
 
     cr_assert_geq(fd, 0);
@@ -249,6 +258,53 @@ Test(admin, reload_says_what_came_of_it)
     HAS(ask(lab.socket, "{\"command\":\"reload\"}"), "\"problems\":[\"one\",\"(");
     STARTS(ask(lab.socket, "{\"command\":\"reload\"}"), "{\"ok\":false,\"error\":");
     cr_assert_eq(lab.reloads, 4);
+    lab_end(&lab);
+}
+
+Test(admin, a_forgotten_policy_is_saved_before_the_answer)
+{
+    static const char *const forget = "{\"command\":\"policies\",\"id\":\"a.example\"}";
+    struct admin_lab lab;
+
+    lab_open(&lab);
+    STARTS(ask(lab.socket, forget), "{\"ok\":false");
+    cr_assert_eq(lab.saves, 0);
+    cr_assert_eq(dive_memory_put(lab.shared.policies, "a.example", "a.example", 1, 7), 0);
+    cr_assert_str_eq(ask(lab.socket, "{\"command\":\"policies\"}"),
+                     "{\"ok\":true,\"policies\":[{\"domain\":\"a.example\",\"seen\":7,"
+                     "\"report_only\":false}],\"more\":false}\n");
+    cr_assert_str_eq(ask(lab.socket, forget), "{\"ok\":true,\"saved\":true}\n");
+    cr_assert_eq(lab.saves, 1);
+    cr_assert_eq(dive_memory_entries(lab.shared.policies), 0);
+    lab.save_result = DIVE_E_STATE;
+    cr_assert_eq(dive_memory_put(lab.shared.policies, "a.example", "a.example", 1, 7), 0);
+    cr_assert_str_eq(ask(lab.socket, forget), "{\"ok\":true,\"saved\":false}\n");
+    lab_end(&lab);
+}
+
+/* The longest names that there are, as many as one answer takes, and one more. */
+Test(admin, policies_are_listed_up_to_a_bound)
+{
+    struct admin_lab lab;
+    char name[254];
+    const char *answer;
+
+    lab_open(&lab);
+    for (int i = 0; i <= 10000; i++) {
+        memset(name, 'x', sizeof(name) - 1);
+        name[snprintf(name, sizeof(name), "%05d", i)] = '.';
+        name[sizeof(name) - 1] = '\0';
+        if (i == 10000) {
+            answer = ask(lab.socket, "{\"command\":\"policies\"}");
+            HAS(answer, "\"00000.");
+            HAS(answer, "\"09999.");
+            HAS(answer, "],\"more\":false}");
+        }
+        cr_assert_eq(dive_memory_put(lab.shared.policies, name, name, 1, 1700000000), 0);
+    }
+    answer = ask(lab.socket, "{\"command\":\"policies\"}");
+    STARTS(answer, "{\"ok\":true");
+    HAS(answer, "],\"more\":true}\n");
     lab_end(&lab);
 }
 

@@ -87,6 +87,9 @@ Test(cache_control, seconds)
         {CC("max-age=a3600"), 0},
         {CC("max-age=3600a"), 0},
         {CC("max-age=0x10"), 0},
+        {CC("max-age =3600"), 0},
+        {CC("max-age= 3600"), 0},
+        {CC("max-age\t=\t3600"), 0},
         /* several: the most restrictive */
         {CC("max-age=3600, max-age=1"), 1},
         {CC("max-age=1, max-age=3600"), 1},
@@ -151,6 +154,7 @@ Test(cache_control, qualified_forms)
         {CC("no-cache=\" , \""), CONTROL_NO_CACHE},
         {CC("no-cache="), CONTROL_NO_CACHE},
         {CC("no-cache=\"a b\""), CONTROL_NO_CACHE},
+        {CC("no-cache = \"a\""), CONTROL_NO_CACHE},
         {CC("no-cache=\"Content-Encoding\""), CONTROL_NO_CACHE},
         {CC("private=\"Vary\""), CONTROL_PRIVATE},
         {CC("private=\"a, ETag\""), CONTROL_PRIVATE},

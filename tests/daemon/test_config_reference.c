@@ -175,6 +175,7 @@ Test(test_config_reference, conf_developer_needs_no_root)
     cr_assert_eq(strncmp(cfg->admin.socket, conf, n), 0);
     cr_assert_eq(strncmp(cfg->interception.ca_certificate, conf, n), 0);
     cr_assert_eq(strncmp(cfg->interception.ca_key, conf, n), 0);
+    cr_assert_eq(strncmp(cfg->state.directory, conf, n), 0);
     cr_assert_str_eq(cfg->hold.directory, "/var/tmp");
     cr_assert_str_eq(cfg->log.access, "-");
     cr_assert_str_eq(cfg->log.error, "-");

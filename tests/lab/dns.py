@@ -167,6 +167,20 @@ class Dns:
     def revoke_key(self, host, keyid):
         self.set_txt(f"{keyid}._divekey.{host}")
 
+    @contextlib.contextmanager
+    def without_ds(self, zone):
+        """The zone's parent no longer vouches for it: provably insecure, while this is open."""
+        parent = zone.split(".", 1)[1] or "."
+        served = self._knotc("zone-read", parent, zone, "DS").split()
+        ttl, value = served[served.index("DS") - 1], " ".join(served[served.index("DS") + 1:])
+        with self.transaction(parent) as change:
+            change("unset", zone, "DS")
+        try:
+            yield
+        finally:
+            with self.transaction(parent) as change:
+                change("set", zone, ttl, "DS", value)
+
     def new_host(self, host, keyids=("ed1",), key_ttl=1, key_cache=None, policy_ttl=1, address="127.0.0.1",
                  **policy):
         """A host with its own policy and keys, in one transaction."""

@@ -106,10 +106,10 @@ class Lab:
     def catalogue(self, draft):
         return web.catalogue(self.keys, draft, self.state["made"])
 
-    def new_host(self, **how):
-        """A fresh host below lab.example with a policy and keys of its own (Dns.new_host())."""
+    def new_host(self, zone="lab.example", **how):
+        """A fresh host in `zone` with a policy and keys of its own (Dns.new_host())."""
         self.hosts += 1
-        name = f"t{os.getpid()}x{self.hosts}x{random.randrange(1 << 24):x}.lab.example"
+        name = f"t{os.getpid()}x{self.hosts}x{random.randrange(1 << 24):x}.{zone}"
         return self.dns.new_host(name, **how)
 
     # The misbehaving DNS server

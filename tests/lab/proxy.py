@@ -56,6 +56,7 @@ def settings(lab, directory, port):
         "hold": {"directory": where("hold")},
         # Scenarios look at what an origin does to one request; those of the cache switch it on.
         "cache": {"directory": where("objects"), "memory": 0, "max-size": 0},
+        "state": {"directory": where("state")},
         "access": {"clients": ["127.0.0.0/8"],
                    "connect-ports": [443] + [lab.ports[name] for name in
                                              ("https", "origin-tls", "origin", "http", "collector",

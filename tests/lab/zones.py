@@ -22,6 +22,7 @@ ZONES = {
     "child.dive01.example.": "knot", "insecure.dive01.example.": "unsigned",
     "nsec3.example.": "nsec3", "unsigned.example.": "unsigned", "bogus.example.": "bogus",
     "expired.example.": "expired", "lab.example.": "nsec3", "collector.example.": "knot",
+    "seen.example.": "nsec3",
 }
 
 
@@ -211,4 +212,5 @@ def build(keys, ports, low_address):
             zone.key(keyid, "@", sign.key_record(keys[keyid]))
     zones["lab.example."] = lab_zone(keys, ports, low_address)
     zones["collector.example."].address("@")
+    zones["seen.example."] = Zone("seen.example.", minimum=1)  # for hosts that lose their DNSSEC
     return zones

@@ -110,5 +110,7 @@ Test(key_record, select_skips_what_does_not_parse)
     cr_assert_eq(dive_key_select(keys, NULL, 0, &error), 0);
     for (int i = 0; i < 8; i++)
         texts[i] = dive_span_str(GOOD);
-    cr_assert_eq(dive_key_select(keys, texts, 8, &error), DIVE_KEYS_PER_NAME_MAX);
+    for (size_t n = DIVE_KEYS_PER_NAME_MAX - 1; n <= 8; n++)
+        cr_assert_eq(dive_key_select(keys, texts, n, &error),
+                     n < DIVE_KEYS_PER_NAME_MAX ? n : DIVE_KEYS_PER_NAME_MAX);
 }

@@ -174,6 +174,8 @@ Test(record_cache, limits)
     cr_assert_eq(dive_record_cache_new(&cache, 0, NULL), DIVE_E_LIMIT);
     cr_assert_null(cache);
     cr_assert_eq(dive_record_cache_new(&cache, DIVE_RECORD_CACHE_MAX + 1, NULL), DIVE_E_LIMIT);
+    new_cache(DIVE_RECORD_CACHE_MAX);
+    dive_record_cache_free(&cache);
     new_cache(1);
     put("_dive.a", NULL, NOW, INT64_MAX); /* the end doesn't wrap around */
     cr_assert(has("_dive.a", NOW + 1000000));
@@ -284,5 +286,106 @@ Test(record_cache, random_uses_agree_with_a_plain_table)
             plain[n].used = expect ? ++clock : 0;
         }
     }
+    dive_record_cache_free(&cache);
+}
+
+/* ---- a store that outlives the process ---- */
+
+struct walk {
+    char names[256]; /* in the order of the walk */
+    int stop_after;  /* entries; 0: never */
+    struct dive_record_cache *to;
+    int64_t now;
+};
+
+static int walk_add(void *arg, const char *name, const struct dive_answer *answer, int64_t stored,
+                    int64_t expires)
+{
+    struct walk *walk = arg;
+
+    strcat(strcat(walk->names, name), " ");
+    if (walk->to != NULL)
+        cr_assert_eq(dive_record_cache_restore(walk->to, name, answer, stored, expires, walk->now),
+                     0);
+    return walk->stop_after > 0 && --walk->stop_after == 0 ? 7 : 0;
+}
+
+Test(record_cache, what_is_restored_lives_on_as_it_was)
+{
+    struct walk walk = {.now = NOW + 20};
+    struct dive_record *record;
+
+    new_cache(8);
+    put("a", "text of a", NOW, 100);
+    put("b", NULL, NOW, 60);
+    put("gone", "text", NOW, 10);
+    put("c", "text of c", NOW + 5, 100);
+    record = dive_record_cache_get(cache, "a", NOW + 20);
+    dive_record_free(&record);
+    cr_assert_eq(dive_record_cache_new(&walk.to, 2, NULL), 0);
+    cr_assert_eq(dive_record_cache_each(cache, NOW + 20, walk_add, &walk), 0);
+    cr_assert_str_eq(walk.names, "b c a ", "the least recently used first, nothing stale");
+    dive_record_cache_free(&cache);
+    cache = walk.to;
+    cr_assert_eq(dive_record_cache_entries(cache), 2);
+    cr_assert_not(has("b", NOW + 20), "a smaller cache keeps what was used last");
+    record = dive_record_cache_get(cache, "a", NOW + 99);
+    cr_assert(record);
+    cr_assert_eq(record->stored, NOW);
+    cr_assert_eq(record->answer.ttl, 1);
+    cr_assert(dive_span_eq(record->answer.txt[0], "text of a"));
+    dive_record_free(&record);
+    cr_assert_not(has("a", NOW + 100));
+    cr_assert(has("c", NOW + 104));
+    cr_assert_not(has("c", NOW + 105));
+    dive_record_cache_free(&cache);
+}
+
+Test(record_cache, what_can_not_be_is_not_restored)
+{
+    struct dive_span txt = dive_span_str("text");
+    struct dive_answer some = {.security = DIVE_DNS_SECURE, .txt = &txt, .n = 1};
+    const struct dive_answer none = {.security = DIVE_DNS_SECURE};
+    static const struct {
+        int64_t stored, expires;
+        bool kept, kept_absence;
+    } rows[] = {
+        {NOW, NOW + DIVE_RECORD_LIFETIME_MAX, true, false},
+        {NOW, NOW + DIVE_RECORD_LIFETIME_MAX + 1, false, false},
+        {NOW, NOW + DIVE_NEGATIVE_CAP, true, true},
+        {NOW, NOW + DIVE_NEGATIVE_CAP + 1, true, false},
+        {NOW + 1, NOW + 10, false, false},
+        {NOW - 10, NOW, false, false},
+        {NOW - 10, NOW + 1, true, true},
+        {-1, NOW + 1, false, false},
+        {NOW, INT64_MAX, false, false},
+        {0, INT64_MAX, false, false},
+        {NOW, INT64_MIN, false, false},
+    };
+
+    new_cache(2);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cr_assert_eq(
+            dive_record_cache_restore(cache, "a", &some, rows[i].stored, rows[i].expires, NOW), 0);
+        cr_assert_eq(
+            dive_record_cache_restore(cache, "b", &none, rows[i].stored, rows[i].expires, NOW), 0);
+        cr_assert_eq(has("a", NOW), rows[i].kept, "row %zu", i);
+        cr_assert_eq(has("b", NOW), rows[i].kept_absence, "row %zu", i);
+        dive_record_cache_evict(cache, "a");
+        dive_record_cache_evict(cache, "b");
+    }
+    dive_record_cache_free(&cache);
+}
+
+Test(record_cache, a_walk_can_be_ended)
+{
+    struct walk walk = {.stop_after = 2};
+
+    new_cache(4);
+    put("a", "text", NOW, 10);
+    put("b", "text", NOW, 10);
+    put("c", "text", NOW, 10);
+    cr_assert_eq(dive_record_cache_each(cache, NOW, walk_add, &walk), 7);
+    cr_assert_str_eq(walk.names, "a b ");
     dive_record_cache_free(&cache);
 }

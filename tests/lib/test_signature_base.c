@@ -572,3 +572,21 @@ Test(signature_base, a_query_or_structured_field_has_at_most_64_kib)
     line.value.n++;
     cr_expect_eq(base_of("\"f\";key=\"a\"", NULL, &resp, base, sizeof(base)), DIVE_E_LIMIT);
 }
+
+Test(signature_base, a_wrapped_line_or_serialised_field_has_at_most_64_kib)
+{
+    static char value[65537], base[100000];
+    struct dive_field line = {S("priority"), {value, 65536}};
+    struct dive_response resp = {.status = 200, .fields = {&line, 1}};
+
+    memset(value, 'v', sizeof(value));
+    for (const char *const *component =
+             (const char *const[]){"\"priority\";bs", "\"priority\";sf", NULL};
+         *component; component++) {
+        line.value.n = 65536;
+        cr_expect_eq(base_of(*component, NULL, &resp, base, sizeof(base)), 0, "%s", *component);
+        line.value.n++;
+        cr_expect_eq(base_of(*component, NULL, &resp, base, sizeof(base)), DIVE_E_LIMIT, "%s",
+                     *component);
+    }
+}

@@ -329,6 +329,17 @@ Test(signature_input, at_most_64_components_are_covered)
     cr_expect_eq(fault_of(member), DIVE_ENTRY_TOO_MANY_COMPONENTS);
 }
 
+Test(signature_input, a_component_has_at_most_8_parameters)
+{
+    static const char rest[] = ");keyid=\"k\";alg=\"ed25519\"";
+    char member[256];
+
+    snprintf(member, sizeof(member), "(\"content-digest\" \"x\";a;b;c;d;e;f;g;h%s", rest);
+    cr_expect_eq(fault_of(member), DIVE_ENTRY_NONE);
+    snprintf(member, sizeof(member), "(\"content-digest\" \"x\";a;b;c;d;e;f;g;h;i%s", rest);
+    cr_expect_eq(fault_of(member), DIVE_ENTRY_BAD_COMPONENT);
+}
+
 Test(signature_input, created_and_expires_are_integers_nonce_and_tag_are_strings)
 {
     static const struct {

@@ -272,6 +272,24 @@ Test(verifier, an_answer_larger_than_a_dns_message_is_no_answer)
     lab_free(lab);
 }
 
+Test(verifier, an_answer_has_at_most_4096_records)
+{
+    struct lab *lab = lab_new();
+    static struct dive_span txt[4097];
+    struct dive_answer answer = {.security = DIVE_DNS_SECURE, .txt = txt, .n = 4096, .ttl = 1};
+
+    lab_start(lab);
+    lab_drain(lab);
+    cr_assert_eq(dive_verifier_answer(lab->v, lab->want[0].id, &answer, lab->now), 0);
+    cr_assert_eq(dive_verifier_policy_state(lab->v), DIVE_POLICY_ABSENT);
+    lab_start(lab);
+    lab_drain(lab);
+    answer.n = 4097;
+    cr_assert_eq(dive_verifier_answer(lab->v, lab->want[0].id, &answer, lab->now), 0);
+    cr_assert_eq(dive_verifier_policy_state(lab->v), DIVE_POLICY_FAILED);
+    lab_free(lab);
+}
+
 Test(verifier, names_too_long_for_dns_are_absent_at_that_level)
 {
     /* 250 characters: "_dive." makes the two closest levels too long, the third just fits. */

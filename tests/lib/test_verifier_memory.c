@@ -4,73 +4,13 @@
  * that follow it. None may crash, leak (under the address sanitizer's leak check of the other
  * tests), or end in a verdict that lets through what should be rejected.
  *
- * glibc lets a program bring its own malloc; ours passes through to glibc's until it is armed. With
- * a sanitizer, which does the same, the test is skipped.
+ * The calls one by one, and their leaks: test_memory.c.
  */
 #include "verifier_lab.h"
 
-#include <errno.h>
+#include "failing_malloc.h"
 
-#include "lib/signer.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define SANITIZED 1
-#endif
-
-#ifndef SANITIZED
-
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-
-static long countdown = -1; /* how many allocations still succeed; -1: all */
-static bool sticky;
-static unsigned long failures;
-
-static bool fails(void)
-{
-    if (countdown < 0)
-        return false;
-    if (countdown > 0) {
-        countdown--;
-        return false;
-    }
-    if (!sticky)
-        countdown = -1;
-    failures++;
-    errno = ENOMEM;
-    return true;
-}
-
-void *malloc(size_t n)
-{
-    return fails() ? NULL : __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __libc_realloc(p, n);
-}
-
-void *reallocarray(void *p, size_t n, size_t size)
-{
-    size_t bytes;
-
-    if (__builtin_mul_overflow(n, size, &bytes))
-        return NULL;
-    return fails() ? NULL : __libc_realloc(p, bytes);
-}
+#if FAILING_MALLOC
 
 static struct lab_key key, other;
 
@@ -109,6 +49,7 @@ static enum dive_verdict run(struct lab *lab, const char *body)
 static void fail_each(struct lab *lab, const char *body, enum dive_verdict undisturbed, bool cached)
 {
     enum dive_verdict verdict;
+    unsigned long failures;
 
     for (int all = 0; all < 2; all++) {
         for (long at = 0;; at++) {
@@ -118,11 +59,9 @@ static void fail_each(struct lab *lab, const char *body, enum dive_verdict undis
             if (cached)
                 run(lab, body);
             dive_verifier_free(&lab->v);
-            failures = 0;
-            sticky = all == 1;
-            countdown = at;
+            failing_malloc_start(at, all == 1);
             verdict = run(lab, body);
-            countdown = -1;
+            failures = failing_malloc_stop();
             dive_verifier_free(&lab->v);
             dive_record_cache_free(&lab->options.cache);
             if (failures == 0) {
@@ -183,55 +122,6 @@ Test(verifier_memory, ignored_failures_of_dns_are_not_failures_of_ours)
     fail_each(lab, "tampered", DIVE_REJECT, false);
     fail_each(lab, "tampered", DIVE_REJECT, true);
     lab_free(lab);
-}
-
-static int sign_with(void *arg, const void *message, size_t n, uint8_t *signature)
-{
-    memset(signature, 7, dive_algorithm_signature_bytes(DIVE_ALGORITHM_ED25519));
-    return 0;
-}
-
-/* The signer: a failure is told, and leaves nothing behind. */
-Test(verifier_memory, a_failing_allocation_ends_a_signature)
-{
-    struct dive_span component = dive_span_str("\"@status\"");
-    struct dive_sign_options options = {.components = &component, .n_components = 1};
-    struct dive_signing_key two[] = {
-        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "a", .sign = sign_with},
-        {.algorithm = DIVE_ALGORITHM_ED25519, .key_id = "b", .sign = sign_with}};
-    struct dive_digests *digests = NULL;
-
-    cr_assert_eq(dive_digests_new(&digests, DIVE_HASH_BIT(DIVE_HASH_COUNT) - 1), 0);
-    cr_assert_eq(dive_digests_finish(digests), 0);
-    for (int run = 0; run < 4; run++) {
-        for (long at = 0;; at++) {
-            struct dive_signed made;
-            char *made_00;
-            int r;
-
-            failures = 0;
-            sticky = (run & 1) != 0;
-            countdown = at;
-            if (run < 2) {
-                r = dive_sign(&made, two, 2, digests, &options);
-                countdown = -1;
-                cr_assert_eq(r == 0, made.content_digest && made.signature_input && made.signature);
-                cr_assert(r == 0 || (!made.content_digest && !made.signature_input));
-                dive_signed_free(&made);
-            } else {
-                r = dive_sign_00(&made_00, two, 2, digests, DIVE_HASH_SHA256);
-                countdown = -1;
-                cr_assert_eq(r == 0, made_00 != NULL);
-                free(made_00);
-            }
-            cr_assert_eq(r, failures == 0 ? 0 : DIVE_E_NOMEM, "allocation %ld: %d", at, r);
-            if (failures == 0) {
-                cr_assert_gt(at, 2, "the failures reach nothing");
-                break;
-            }
-        }
-    }
-    dive_digests_free(&digests);
 }
 
 #else

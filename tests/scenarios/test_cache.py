@@ -259,20 +259,32 @@ def test_stale_while_revalidate(cache, origin):
     assert cache.curl(origin.url(p)).body == b"two"
 
 
-@pytest.mark.parametrize("how", ["503", "gone"])
+@pytest.mark.parametrize("how", ["503", "gone", "closes"])
 def test_stale_if_error(cache, how):
     own = scripted.Origin()
     p = path()
     answers = iter([Answer(body=b"old", fields=[("Cache-Control", "max-age=1, stale-if-error=60")])])
-    own.at(p, lambda r: next(answers, Answer(503, b"broken")))
+    broken = Answer(raw=lambda *_: None) if how == "closes" else Answer(503, b"broken")
+    own.at(p, lambda r: next(answers, broken))
     cache.curl(own.url(p))
     time.sleep(2.1)
     if how == "gone":
         own.close()
     response = cache.curl(own.url(p))
     assert response.status == 200 and response.body == b"old", response
-    if how == "503":
+    if how != "gone":
         own.close()
+
+
+def test_without_stale_if_error_an_origin_that_closes_is_an_error(cache):
+    own = scripted.Origin()
+    p = path()
+    answers = iter([Answer(body=b"old", fields=[("Cache-Control", "max-age=1")])])
+    own.at(p, lambda r: next(answers, Answer(raw=lambda *_: None)))
+    cache.curl(own.url(p))
+    time.sleep(2.1)
+    assert cache.curl(own.url(p)).status == 502
+    own.close()
 
 
 def test_must_revalidate_is_not_served_stale(cache):

@@ -134,7 +134,11 @@ class Server:
 @pytest.mark.parametrize("draft", ("00", "01"))
 @pytest.mark.parametrize("algorithm", ("ed25519", "ed448"))
 def test_from_an_empty_directory_to_a_released_file(proxy, lab, folder, server, draft, algorithm):
-    host = lab.new_host(keyids=(), v=f"dive-draft-{draft}")
+    """As docs/signing.md tells it; every record is what divectl printed."""
+    host = lab.new_host(keyids=())
+    lab.dns.remove_policy(host)
+    config = folder / "dived.yaml"
+    proxymodule.write_config(lab, str(config), str(folder / "state"), 3128, interception={"enabled": False})
     publish(lab, out("keygen", folder / "k.pem", "--keyid", f"new@{host}", "--ttl", 1, "--algorithm",
                      algorithm))
     names = ["plain.txt", "with space (1)+'\"\\ü.txt"]
@@ -146,12 +150,17 @@ def test_from_an_empty_directory_to_a_released_file(proxy, lab, folder, server, 
     snippet = out("sign", *(folder / "www" / name for name in names), "--root", folder / "www", "--key",
                   folder / "k.pem", "--keyid", "new", "--draft", draft, "--format", server)
     with Server(server, folder, snippet) as web:
+        publish(lab, out("records", "--make", host, "--policy", draft, "--scopes", "strict", "--ttl", 1))
         for name in names:
             url = f"http://{host}:{web.port}/{urllib.parse.quote(name)}"
             released(proxy.curl(url, "-H", "Accept-Encoding: gzip"), bodies[name])
+            account = json.loads(out("verify", "-c", config, "--require", "--json", url))
+            assert (account["verdict"], account["key-id"]) == ("verified", "new")
         (folder / "www" / "plain.txt").write_bytes(b"something else")
         reply = proxy.curl(f"http://{host}:{web.port}/plain.txt")
         blocked(reply, "signature-mismatch", b"something else")
+        told = divectl("verify", "-c", config, f"http://{host}:{web.port}/plain.txt", code=1)
+        assert b"signature-mismatch" in told.stdout + told.stderr
 
 
 def test_rotation_with_two_keys(proxy, lab, folder):
