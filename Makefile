@@ -142,8 +142,16 @@ demo: all
 run: all
 	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl sh tests/run.sh
 
-## bench: CPU and memory beside nginx and squid, in one run
-bench: all
+$(BUILD)/lib_bench: $(BUILD)/tests/bench/lib_bench.o $(BUILD)/libdive.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+## lib-bench: the library alone beside the OpenSSL calls that it can't avoid, and the parse of a head
+lib-bench: $(BUILD)/lib_bench
+	@$(BUILD)/lib_bench
+
+## bench: lib-bench; then CPU and memory beside nginx and squid, in one run
+bench: all lib-bench
 	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py
 
 # The suite is installed beside what is built, from the lock file.
@@ -201,7 +209,7 @@ help:
 	@sed -n 's/^## /  /p' $(MAKEFILE_LIST)
 
 FORCE:
-.PHONY: all unit scenarios check demo run bench cache-tests deps fmt lint clean help FORCE
+.PHONY: all unit scenarios check demo run bench lib-bench cache-tests deps fmt lint clean help FORCE
 
 -include $(LIB_OBJ:.o=.d) $(DAEMON_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(BUILD)/daemon/main.d \
-         $(patsubst %.o,%.d,$(call obj,$(UNIT_LIB_SRC) $(UNIT_DAEMON_SRC)))
+         $(BUILD)/tests/bench/lib_bench.d $(patsubst %.o,%.d,$(call obj,$(UNIT_LIB_SRC) $(UNIT_DAEMON_SRC)))
