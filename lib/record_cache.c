@@ -8,6 +8,7 @@
  * with a random key, and a chain can't be made long on purpose.
  */
 #include "record_cache.h"
+#include "record_cache_store.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>

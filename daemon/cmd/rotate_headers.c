@@ -66,6 +66,14 @@ static int note_draft_00(struct rotate_state *state, const struct dive_fields *f
     return r;
 }
 
+/* A number of seconds, at most what RFC 9111 (section 1.2.2) takes for the longest. */
+static int64_t seconds_of(const char *text)
+{
+    long seconds = strtol(text, NULL, 10);
+
+    return seconds < 0 ? 0 : seconds > INT32_MAX ? INT32_MAX : seconds;
+}
+
 /* Seconds that a shared cache may still serve it (RFC 9111 section 4.2.1), by Cache-Control. */
 static int64_t freshness_of(const struct dive_fields *fields)
 {
@@ -80,10 +88,10 @@ static int64_t freshness_of(const struct dive_fields *fields)
         const char *at = strcasestr(value, names[i]);
 
         if (at != NULL)
-            seconds = strtol(at + strlen(names[i]) + (at[strlen(names[i])] == '"'), NULL, 10);
+            seconds = seconds_of(at + strlen(names[i]) + (at[strlen(names[i])] == '"'));
     }
     if (seconds > 0 && dive_fields_join(fields, "Age", &age, &n) == 0)
-        seconds -= strtol(age, NULL, 10);
+        seconds -= seconds_of(age);
     free(age);
     free(value);
     return seconds > 0 ? seconds : 0;

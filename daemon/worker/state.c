@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/buffer.h"
+#include "lib/record_cache_store.h"
 
 #define MAGIC "dived\0\1"
 #define MAGIC_LEN 8

@@ -153,6 +153,31 @@ Test(rotate, heads_as_curl_prints_them)
     cr_expect_eq(read_heads(&s, "", DIVE_VERSION_DRAFT_01), DIVE_E_SYNTAX);
 }
 
+Test(rotate, lifetimes_that_are_no_lifetimes)
+{
+    static const struct {
+        const char *head;
+        int64_t freshness;
+    } rows[] = {
+        {"Cache-Control: max-age=2147483647\n", 2147483647},
+        {"Cache-Control: max-age=2147483648\n", 2147483647},
+        {"Cache-Control: max-age=99999999999999999999\n", 2147483647},
+        {"Cache-Control: max-age=-1\n", 0},
+        {"Cache-Control: max-age=60\nAge: -9223372036854775808\n", 60},
+        {"Cache-Control: max-age=60\nAge: 99999999999999999999\n", 0},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rotate_state s = {.now = 1};
+        char text[200];
+
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\n%s\n", rows[i].head);
+        cr_assert_eq(read_heads(&s, text, DIVE_VERSION_DRAFT_01), 0);
+        cr_assert_eq(s.freshness, rows[i].freshness, "%s", rows[i].head);
+        rotate_judge(&s, &advice);
+    }
+}
+
 Test(rotate, fields_of_draft_00)
 {
     struct rotate_state s = state_make(0);

@@ -13,7 +13,9 @@ FUZZ_DIR      := $(BUILD)/fuzz
 FUZZ_CFLAGS   := -U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined \
                  -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_LDFLAGS  := -fsanitize=fuzzer,address,undefined -pthread
-FUZZ_CODE_OBJ := $(patsubst %.c,$(FUZZ_DIR)/obj/%.o,$(LIB_SRC) $(DAEMON_SRC)) \
+# divectl's parsers of what others wrote.
+FUZZ_CMD_SRC  := $(patsubst %,daemon/cmd/%.c,records_lint rotate_headers rotate_judge)
+FUZZ_CODE_OBJ := $(patsubst %.c,$(FUZZ_DIR)/obj/%.o,$(LIB_SRC) $(DAEMON_SRC) $(FUZZ_CMD_SRC)) \
                  $(patsubst %,$(FUZZ_DIR)/obj/llhttp/%.o,$(LLHTTP_SRC))
 FUZZ_OBJ      := $(patsubst %,$(FUZZ_DIR)/obj/tests/fuzz/%.o,$(FUZZ_TARGETS))
 
@@ -40,7 +42,7 @@ fuzz: $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_ONLY))
 
 # The seeds alone, by the compiler and the sanitizer of everything else: no libFuzzer is needed.
 $(patsubst %,$(FUZZ_DIR)/replay/%,$(FUZZ_TARGETS)): $(FUZZ_DIR)/replay/%: $(BUILD)/tests/fuzz/%.o \
-        $(BUILD)/tests/fuzz/replay.o $(BUILD)/daemon.a $(BUILD)/libdive.a
+        $(BUILD)/tests/fuzz/replay.o $(FUZZ_CMD_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon.a $(BUILD)/libdive.a
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)

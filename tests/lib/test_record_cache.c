@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "lib/record_cache.h"
+#include "lib/record_cache_store.h"
 
 #define NOW 1700000000
 
