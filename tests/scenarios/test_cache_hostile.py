@@ -409,10 +409,10 @@ def test_several_ranges_of_what_a_validation_brings(cache, origin):
     origin.at(p, lambda r: Answer(body=next(versions), fields=[SOON, ("ETag", '"x"')]))
     cache.curl(origin.url(p))
     time.sleep(2.1)
-    response = cache.curl(origin.url(p), "-r", "0-9,100-109", timeout=8)
+    response = cache.curl(origin.url(p), "-r", "0-9,3000-3009", timeout=8)
     assert response.exit == 0, response
     assert response.body == BIG[3:6003] if response.status == 200 else \
-        parts_of(response, BIG) == [BIG[3:13], BIG[103:113]]
+        parts_of(response, BIG) == [BIG[3:13], BIG[3003:3013]]
 
 
 # ---- exchanges without a client
