@@ -169,8 +169,10 @@ int store_update(struct store *store, const struct object *old, struct object_me
     atomic_store(&object->checked, object_is_checked(old));
     object->has_content_file = old->has_content_file;
     memcpy(object->content_name, old->content_name, CONTENT_NAME);
+    pthread_mutex_lock(&store->lock); /* the thread may be taking it just now */
     object->checksum = old->checksum;
     object->has_checksum = old->has_checksum;
+    pthread_mutex_unlock(&store->lock);
     object->is_update = true;
     return put_object(store, object, out);
 }

@@ -140,8 +140,16 @@ static int content_file(struct store *store, const struct object *object, int *f
     return *fd >= 0 ? 0 : errno;
 }
 
-/* What no digest vouches for gets a checksum, for the time after a crash. */
-static int checksum_content(struct object *object, int fd)
+/* For the time after a crash: the digests of a verdict are of use only to who verifies. */
+static void note_checksum(struct store *store, struct object *object, uint64_t value)
+{
+    pthread_mutex_lock(&store->lock); /* store_update() copies it */
+    object->checksum = value;
+    object->has_checksum = true;
+    pthread_mutex_unlock(&store->lock);
+}
+
+static int checksum_content(struct store *store, struct object *object, int fd)
 {
     struct object_check *check = object_check_new();
     char *piece = malloc(PIECE);
@@ -158,8 +166,10 @@ static int checksum_content(struct object *object, int fd)
         at += n;
     }
     if (check != NULL) {
-        object->checksum = object_check_value(&check);
-        object->has_checksum = error == 0;
+        uint64_t value = object_check_value(&check);
+
+        if (error == 0)
+            note_checksum(store, object, value);
     }
     free(piece);
     return error;
@@ -194,13 +204,21 @@ static int link_content(struct store *store, const struct object *object, int fd
 /* Gives the content its name on disk, if no other object has it there. *st: of the file. */
 static int write_content(struct store *store, struct object *object, struct stat *st)
 {
+    bool there = has_content(store, object);
     int fd = -1, error;
 
-    if (has_content(store, object))
+    if (object->memory != NULL && !object->has_checksum)
+        note_checksum(store, object, object_checksum(object->memory, (size_t)object->meta.size));
+    if (there && object->has_checksum)
         return 0;
     error = content_file(store, object, &fd);
-    if (error == 0 && !object_has_digests(object) && !object->has_checksum)
-        error = checksum_content(object, fd);
+    if (error == 0 && !object->has_checksum)
+        error = checksum_content(store, object, fd);
+    if (there) {
+        if (fd >= 0)
+            close(fd);
+        return error;
+    }
     if (error == 0)
         error = link_content(store, object, fd);
     if (error == ENOENT && object->fd >= 0) {

@@ -389,7 +389,7 @@ static bool validated_vary(struct exchange *x, struct object_meta *meta)
     free(meta->vary);
     meta->vary = vary;
     meta->variant = vary_hash(&x->request, vary);
-    return true;
+    return meta->variant != 0 || vary[0] == '\0';
 }
 
 /* A copy of what was stored, under the head as the 304 has freshened it. */
@@ -416,22 +416,11 @@ static struct object *validated_object(struct exchange *x)
     if (store_update(x->worker->shared->store, x->stale, &meta, &object) != 0)
         log_debug("cache", "%s: the validated response was not stored", x->id);
     /* The 304 may have taken the permission back: then this was the last time. */
-    if (object != NULL && storable != STORABLE_YES)
+    if (object != NULL && storable != STORABLE_YES) {
         store_drop(x->worker->shared->store, object, storable_word(storable));
+        keep_release(x); /* nor is it for those who wait for this transfer */
+    }
     return object;
-}
-
-/* A 304 can say that what was stored may be used this time, and not kept (RFC 9111 section 3.2: its
- * fields are the stored response's from now on). */
-static void validated_keep(struct exchange *x, const struct object *object)
-{
-    struct cache_control control;
-
-    control_of_response(&control, &x->response);
-    if ((control.flags & (CONTROL_NO_STORE | CONTROL_PRIVATE)) == 0)
-        return;
-    store_drop(x->worker->shared->store, object, "the origin's 304 forbids keeping it");
-    keep_release(x);
 }
 
 static int validated_use(struct exchange *x, struct object *object)
@@ -476,7 +465,6 @@ int validated_response(struct exchange *x)
         object = validated_object(x);
         if (object == NULL)
             return validated_other(x);
-        validated_keep(x, object);
         return validated_use(x, object);
     }
     if ((status == 500 || status == 502 || status == 503 || status == 504) && x->decision.if_error)

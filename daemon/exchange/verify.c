@@ -220,6 +220,7 @@ int verify_restart(struct exchange *x)
         return 0;
     verify_stop(x);
     dive_verifier_free(&x->verifier);
+    x->complete_us = 0; /* of this one's content */
     return verify_start(x);
 }
 

@@ -331,7 +331,6 @@ def test_what_a_client_does_alone_keeps_nobody_from_sharing(cache, origin):
     "GET http://plain.example:{port}/x/..{path} HTTP/1.1\r\nHost: plain.example:{port}",
     "GET http://plain.example:{port}/{path} HTTP/1.1\r\nHost: plain.example:{port}",
     "GET http://plain.example:{port}{path} HTTP/1.1\r\nHost: plain.example:{port}\r\nContent-Length: 2",
-    "GET http://plain.example:{port}{path} HTTP/1.1\r\nHost: plain.example:{port}\r\nX-Forwarded-Host: evil",
     "POST http://plain.example:{port}{path} HTTP/1.1\r\nHost: plain.example:{port}\r\nContent-Length: 2",
     "HEAD http://plain.example:{port}{path} HTTP/1.1\r\nHost: plain.example:{port}",
 ])
@@ -340,8 +339,7 @@ def test_no_other_spelling_stores_what_this_one_gets(cache, origin, request_line
     p = path()
 
     def answer(request):
-        odd = request.path != p or request.command != "GET" or request.content or \
-            request.headers.get("X-Forwarded-Host")
+        odd = request.path != p or request.command != "GET" or request.content
         return Answer(body=b"odd!" if odd else b"good", fields=[FRESH])
 
     for one in (p, "/x/.." + p, "/" + p):
@@ -349,8 +347,6 @@ def test_no_other_spelling_stores_what_this_one_gets(cache, origin, request_line
     text = request_line.format(port=origin.port, path=p) + "\r\nConnection: close\r\n\r\nab"
     cache.raw(text.encode(), timeout=5)
     response = cache.curl(origin.url(p))
-    if "X-Forwarded-Host" in request_line:  # the origin varies by what it doesn't say: its own doing
-        return
     assert response.status == 200 and response.body == b"good", response
 
 
@@ -409,10 +405,10 @@ def test_several_ranges_of_what_a_validation_brings(cache, origin):
     origin.at(p, lambda r: Answer(body=next(versions), fields=[SOON, ("ETag", '"x"')]))
     cache.curl(origin.url(p))
     time.sleep(2.1)
-    response = cache.curl(origin.url(p), "-r", "0-9,100-109", timeout=8)
+    response = cache.curl(origin.url(p), "-r", "0-9,3000-3009", timeout=8)
     assert response.exit == 0, response
     assert response.body == BIG[3:6003] if response.status == 200 else \
-        parts_of(response, BIG) == [BIG[3:13], BIG[103:113]]
+        parts_of(response, BIG) == [BIG[3:13], BIG[3003:3013]]
 
 
 # ---- exchanges without a client
