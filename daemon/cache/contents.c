@@ -93,7 +93,8 @@ static uint32_t content_new(struct contents *contents)
         return id;
     }
     if (contents->limit >= contents->room) {
-        uint32_t room = contents->room == 0 ? 256 : contents->room + contents->room / 2;
+        uint32_t room =
+            contents->room + 256 + contents->room / 16; /* moved by the kernel, not copied */
         struct content *v = realloc(contents->v, room * sizeof(*v));
 
         if (v == NULL)
