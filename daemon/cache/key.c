@@ -5,12 +5,26 @@
 #include "cache/key.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
+
+/* Fetched once: EVP_sha256() is looked up in the provider again at each use. */
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
 
 bool key_of_pieces(struct store_key *out, const struct dive_span *piece, size_t n)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool ok = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+    EVP_MD_CTX *context;
+    bool ok;
+
+    pthread_once(&once, fetch_sha256);
+    context = EVP_MD_CTX_new();
+    ok = context != NULL && sha256 != NULL && EVP_DigestInit_ex(context, sha256, NULL) == 1;
 
     for (size_t i = 0; ok && i < n; i++) /* with its end: no two lists are the same bytes */
         ok = EVP_DigestUpdate(context, piece[i].p, piece[i].n) == 1 &&

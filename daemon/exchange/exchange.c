@@ -82,6 +82,22 @@ static void exchange_set_state(struct exchange *x, enum exchange_state next)
     x->state = next;
 }
 
+/* What the verifier borrows goes after it. Any thread's, for an exchange in the ring of traces. */
+static void exchange_free(void *arg)
+{
+    struct exchange *x = arg;
+
+    dive_verifier_free(&x->verifier);
+    http_head_clear(&x->request);
+    if (!x->borrowed)
+        http_head_clear(&x->response);
+    http_head_clear(&x->whole);
+    free(x->path);
+    object_unref(&x->object);
+    http_url_clear(&x->url);
+    free(x);
+}
+
 static void exchange_destroy(struct loop_node *node)
 {
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
@@ -89,21 +105,16 @@ static void exchange_destroy(struct loop_node *node)
     assert(x->closing && x->origin == NULL && !x->relay.running && !loop_timer_is_set(&x->timer) &&
            !loop_timer_is_set(&x->keepalive));
     verify_free(x);
-    dive_verifier_free(&x->verifier);
-    free(x->path);
     free(x->background);
-    http_head_clear(&x->request);
-    if (!x->borrowed)
-        http_head_clear(&x->response);
-    http_head_clear(&x->whole);
-    object_unref(&x->object);
     object_unref(&x->stale);
     if (x->parts != NULL)
         http_multipart_clear(x->parts);
     free(x->parts);
-    http_url_clear(&x->url);
     runtime_unref(&x->runtime);
-    free(x);
+    if (x->trace_waits)
+        verify_keep_trace(x, exchange_free);
+    else
+        exchange_free(x);
 }
 
 /* Gives everything back but the memory. */

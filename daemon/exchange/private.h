@@ -149,7 +149,8 @@ struct exchange {
     bool borrowed;         /* `response` is the head of an object or a flight */
     bool conditions_ours;  /* the client's conditions and ranges are for us to answer */
     bool from_store;
-    bool keeps; /* the response is to be stored */
+    bool trace_waits; /* goes into the ring of traces itself */
+    bool keeps;       /* the response is to be stored */
     char vary[VARY_SIZE];
     uint64_t hashed; /* bytes of the stored content */
     bool content_ended;
@@ -257,8 +258,12 @@ int verify_restart(struct exchange *x) DIVE_MUST_USE;
 void verify_drop_part(struct exchange *x);
 /* Frees the lookups; none may be under way. */
 void verify_free(struct exchange *x);
-/* Puts what the verifier has seen into the ring of traces. */
+/* Puts what the verifier has seen into the ring of traces; or sets x->trace_waits: the exchange
+ * itself is to go there when it is destroyed, and the trace is made when somebody asks for it. */
 void verify_trace(struct exchange *x);
+/* The ring takes over the exchange, of which only the heads, the object and the verifier are left.
+ * `free_exchange` may be called by any thread, from now on. */
+void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *));
 
 /* ---- held.c ---- */
 /* The verdict is REJECT: blocked, nothing of the content goes out. */

@@ -12,6 +12,9 @@
 #include "report/reporter.h"
 
 #define FAULT_QUIET_MS 60000
+#define VERIFY_TRACE_OBJECT                                                                        \
+    (16 * 1024) /* content that is kept for a trace; and the exchange itself */
+#define VERIFY_TRACE_HEADS (16 * 1024)
 
 static void verify_on_answer(void *arg)
 {
@@ -200,6 +203,23 @@ static void verify_tell_lost(struct exchange *x)
                 domain);
 }
 
+/* A hit on a small object in memory is where a trace costs more than all the rest, and all that it
+ * is made of is in this exchange. Anything else would keep files, or much memory, for the trace's
+ * sake. */
+static bool verify_trace_can_wait(const struct exchange *x)
+{
+    const void *content;
+    size_t n;
+
+    /* A head that was borrowed from a transfer goes with it. */
+    if (!x->from_store || !x->borrowed || x->object == NULL ||
+        x->response.fields != object_meta(x->object)->head.fields)
+        return false;
+    object_peek(x->object, 0, &content, &n);
+    return n == object_meta(x->object)->size && n <= VERIFY_TRACE_OBJECT &&
+           x->request.n_bytes + object_meta(x->object)->head.n_bytes <= VERIFY_TRACE_HEADS;
+}
+
 void verify_trace(struct exchange *x)
 {
     char *trace = NULL;
@@ -210,8 +230,30 @@ void verify_trace(struct exchange *x)
     verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
-    if (dive_verifier_trace(x->verifier, &trace) == 0)
+    x->trace_waits = verify_trace_can_wait(x);
+    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
+}
+
+static char *verify_render(void *arg)
+{
+    const struct exchange *x = arg;
+    char *trace = NULL;
+
+    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
+}
+
+void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))
+{
+    const struct trace_source source = {
+        .render = verify_render,
+        .free = free_exchange,
+        .arg = x,
+        .size = VERIFY_TRACE_OBJECT + x->request.n_bytes + object_meta(x->object)->head.n_bytes +
+                (size_t)object_meta(x->object)->size,
+    };
+
+    trace_ring_put_source(x->worker->shared->traces, x->id, &source);
 }
 
 int verify_restart(struct exchange *x)

@@ -70,9 +70,9 @@ int shared_init(struct shared *shared, const struct config *config)
 
 void shared_destroy(struct shared *shared)
 {
+    trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);
-    trace_ring_free(&shared->traces);
     report_limiter_free(&shared->report_limiter);
     flights_free(&shared->flights);
     remember_free(&shared->remember);

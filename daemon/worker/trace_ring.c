@@ -12,7 +12,8 @@
 
 struct trace_entry {
     TAILQ_ENTRY(trace_entry) link;
-    char *json;
+    char *json; /* NULL: `source` makes it */
+    struct trace_source source;
     size_t size; /* of this entry, all included */
     char id[TRACE_RING_ID_SIZE];
 };
@@ -43,6 +44,12 @@ int trace_ring_new(struct trace_ring **out, size_t entries)
     return 0;
 }
 
+static void trace_source_free(const struct trace_source *source)
+{
+    if (source->arg != NULL)
+        source->free(source->arg);
+}
+
 static void trace_list_free(struct trace_list *list)
 {
     struct trace_entry *entry;
@@ -50,6 +57,7 @@ static void trace_list_free(struct trace_list *list)
     while ((entry = TAILQ_FIRST(list)) != NULL) {
         TAILQ_REMOVE(list, entry, link);
         free(entry->json);
+        trace_source_free(&entry->source);
         free(entry);
     }
 }
@@ -64,31 +72,21 @@ void trace_ring_free(struct trace_ring **ring)
     *ring = NULL;
 }
 
-static struct trace_entry *trace_entry_new(const char *id, char *json)
+static struct trace_entry *trace_entry_new(const char *id, size_t size)
 {
-    size_t length = strlen(json);
-    struct trace_entry *entry;
+    struct trace_entry *entry = strlen(id) < TRACE_RING_ID_SIZE ? calloc(1, sizeof(*entry)) : NULL;
 
-    if (length >= TRACE_RING_BYTES_MAX || strlen(id) >= TRACE_RING_ID_SIZE)
-        return NULL;
-    entry = calloc(1, sizeof(*entry));
     if (entry == NULL)
         return NULL;
     memcpy(entry->id, id, strlen(id) + 1);
-    entry->json = json;
-    entry->size = sizeof(*entry) + length + 1;
+    entry->size = sizeof(*entry) + size;
     return entry;
 }
 
-void trace_ring_put(struct trace_ring *ring, const char *id, char *json)
+static void trace_ring_add(struct trace_ring *ring, struct trace_entry *entry)
 {
     struct trace_list gone = TAILQ_HEAD_INITIALIZER(gone);
-    struct trace_entry *entry = ring->max > 0 ? trace_entry_new(id, json) : NULL;
 
-    if (entry == NULL) {
-        free(json);
-        return;
-    }
     pthread_mutex_lock(&ring->lock);
     while (ring->count == ring->max ||
            (ring->count > 0 && ring->bytes + entry->size > TRACE_RING_TOTAL_MAX)) {
@@ -106,6 +104,48 @@ void trace_ring_put(struct trace_ring *ring, const char *id, char *json)
     trace_list_free(&gone);
 }
 
+void trace_ring_put(struct trace_ring *ring, const char *id, char *json)
+{
+    size_t length = strlen(json);
+    struct trace_entry *entry =
+        ring->max > 0 && length < TRACE_RING_BYTES_MAX ? trace_entry_new(id, length + 1) : NULL;
+
+    if (entry == NULL) {
+        free(json);
+        return;
+    }
+    entry->json = json;
+    trace_ring_add(ring, entry);
+}
+
+void trace_ring_put_source(struct trace_ring *ring, const char *id,
+                           const struct trace_source *source)
+{
+    struct trace_entry *entry = ring->max > 0 && source->size < TRACE_RING_BYTES_MAX
+                                    ? trace_entry_new(id, source->size)
+                                    : NULL;
+
+    if (entry == NULL) {
+        trace_source_free(source);
+        return;
+    }
+    entry->source = *source;
+    trace_ring_add(ring, entry);
+}
+
+/* Locked. Bounded by TRACE_RING_BYTES_MAX. */
+static char *trace_copy(const struct trace_entry *entry)
+{
+    char *json =
+        entry->json != NULL ? strdup(entry->json) : entry->source.render(entry->source.arg);
+
+    if (json != NULL && strlen(json) >= TRACE_RING_BYTES_MAX) {
+        free(json);
+        return NULL;
+    }
+    return json;
+}
+
 char *trace_ring_get(struct trace_ring *ring, const char *id)
 {
     struct trace_entry *entry;
@@ -115,7 +155,7 @@ char *trace_ring_get(struct trace_ring *ring, const char *id)
     TAILQ_FOREACH_REVERSE(entry, &ring->entries, trace_list, link)
     {
         if (strcmp(entry->id, id) == 0) {
-            copy = strdup(entry->json); /* bounded: TRACE_RING_BYTES_MAX */
+            copy = trace_copy(entry);
             break;
         }
     }

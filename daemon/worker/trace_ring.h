@@ -24,6 +24,17 @@ void trace_ring_free(struct trace_ring **ring);
 /* Takes over `json` (malloc'd). The oldest entries go when there are too many or too large ones.
  * Without memory, and past the limits of one trace, nothing is kept and nothing goes. */
 void trace_ring_put(struct trace_ring *ring, const char *id, char *json);
+
+/* A trace that is made when it is asked for: of most nobody ever asks. */
+struct trace_source {
+    char *(*render)(void *arg); /* malloc'd JSON, or NULL; from any thread, one at a time */
+    void (*free)(void *arg);    /* from any thread */
+    void *arg;
+    size_t size; /* bytes that it takes, for the limit of all */
+};
+/* As trace_ring_put(); takes over `source->arg`, and may free it before it returns. */
+void trace_ring_put_source(struct trace_ring *ring, const char *id,
+                           const struct trace_source *source);
 /* A malloc'd copy, the caller's; NULL when there is none of that id, or no memory. Of several with
  * one id: the latest. */
 char *trace_ring_get(struct trace_ring *ring, const char *id);

@@ -57,6 +57,47 @@ Test(trace_ring, keeps_the_latest)
     cr_assert_null(ring);
 }
 
+static char *source_render(void *arg)
+{
+    return strdup(arg);
+}
+
+static unsigned sources_freed;
+
+static void source_free(void *arg)
+{
+    sources_freed++;
+    free(arg);
+}
+
+static void put_source(struct trace_ring *ring, const char *id, char *text, size_t size)
+{
+    const struct trace_source source = {source_render, source_free, text, size};
+
+    trace_ring_put_source(ring, id, &source);
+}
+
+Test(trace_ring, a_source_is_rendered_when_it_is_asked_for)
+{
+    struct trace_ring *ring = ring_make(2);
+
+    sources_freed = 0;
+    put_source(ring, "a", strdup("{1}"), 100);
+    cr_assert(ring_has(ring, "a", "{1}"));
+    cr_assert(ring_has(ring, "a", "{1}"), "and again");
+    put_source(ring, "long", text_of(TRACE_RING_BYTES_MAX), 100);
+    cr_assert_null(trace_ring_get(ring, "long"));
+    cr_assert_eq(sources_freed, 0);
+    put_source(ring, "large", strdup("{2}"), TRACE_RING_BYTES_MAX);
+    cr_assert_null(trace_ring_get(ring, "large"));
+    cr_assert_eq(sources_freed, 1, "it isn't kept, and is given back at once");
+    trace_ring_put(ring, "b", strdup("{3}"));
+    cr_assert_null(trace_ring_get(ring, "a"), "the oldest has gone");
+    cr_assert_eq(sources_freed, 2);
+    trace_ring_free(&ring);
+    cr_assert_eq(sources_freed, 3);
+}
+
 Test(trace_ring, zero_entries_keep_nothing)
 {
     struct trace_ring *ring = ring_make(0);
