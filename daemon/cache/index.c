@@ -413,7 +413,8 @@ uint32_t index_victim(struct index *index, enum index_tier t)
     struct tier *tier = &index->tier[t];
     uint32_t id = 0;
 
-    /* The newest stays, however large: otherwise a large thing could never come to its second use. */
+    /* The newest stays, however large: otherwise a large thing could never come to its second use.
+     */
     if (tier->queue[INDEX_SMALL].units >= tier->budget / SMALL_PART &&
         tier->queue[INDEX_SMALL].count > 1)
         id = victim_of_small(index, t);
