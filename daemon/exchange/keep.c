@@ -71,6 +71,15 @@ static bool keep_is_too_large(const struct exchange *x)
            (uint64_t)x->response.content_length > x->runtime->object_max;
 }
 
+/* The origin has answered anew. If that can't be stored, what is stored isn't good any more either:
+ * it would be validated again and again. */
+static void keep_replace(struct exchange *x)
+{
+    if (x->stale != NULL && !x->keeps && x->response.status < 500)
+        store_drop(x->worker->shared->store, x->stale, "its successor can't be stored");
+    object_unref(&x->stale);
+}
+
 void keep_decide(struct exchange *x)
 {
     enum storable storable;
@@ -94,6 +103,7 @@ void keep_decide(struct exchange *x)
     /* Of a request that others could share: conditions and credentials say nothing about theirs. */
     if (!x->keeps && x->leads && x->response.status < 500)
         remember_unstorable(x->worker->shared->remember, &x->key, x->response_time);
+    keep_replace(x);
 }
 
 const struct hold_limits *keep_limits(const struct exchange *x)

@@ -469,8 +469,7 @@ int validated_response(struct exchange *x)
     }
     if ((status == 500 || status == 502 || status == 503 || status == 504) && x->decision.if_error)
         return validated_use(x, object_ref(x->stale));
-    object_unref(&x->stale);
-    return EXCHANGE_JUDGE;
+    return EXCHANGE_JUDGE; /* the stored one is keep_decide()'s now */
 }
 
 int validated_unreachable(struct exchange *x)

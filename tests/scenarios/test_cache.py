@@ -645,3 +645,19 @@ def test_https_responses_are_stored_too(dived, lab):
     own.close()
     third = cache.curl(url, "-r", "5-9")
     assert third.status == 206 and third.body == BIG[5:10], third
+
+
+def test_a_successor_that_cannot_be_stored_ends_the_stored_one(cache, origin):
+    p = path()
+    answers = iter([Answer(body=b"one", fields=[
+        ("Cache-Control", "max-age=1, stale-while-revalidate=60"), ("ETag", '"x"')])])
+    origin.at(p, lambda r: next(answers, Answer(body=b"two", fields=[("Cache-Control", "no-store")])))
+    cache.curl(origin.url(p))
+    time.sleep(2.1)
+    assert cache.curl(origin.url(p)).body == b"one"
+    deadline = time.monotonic() + 5
+    while origin.count(p) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    response = cache.curl(origin.url(p))
+    assert response.body == b"two" and not is_hit(response), response
