@@ -298,14 +298,18 @@ static bool oracle_has_entry(const struct facts *f, const struct genuine *g)
 {
     static char input_text[1 << 17], signature_text[1 << 17], digest[1 << 17];
     struct slow input, signature;
-    bool found = false;
+    bool found = false, good;
 
     oracle_field(f, "signature-input", input_text, sizeof input_text);
     oracle_field(f, "signature", signature_text, sizeof signature_text);
     if (strcmp(oracle_field(f, "content-digest", digest, sizeof digest), g->digest) != 0)
         return false;
-    if (slow_parse(&input, DIVE_SF_DICTIONARY, input_text, strlen(input_text), true) &
-        slow_parse(&signature, DIVE_SF_DICTIONARY, signature_text, strlen(signature_text), true)) {
+    good = slow_parse(&input, DIVE_SF_DICTIONARY, input_text, strlen(input_text), true);
+    /* Both are begun, so that both can be freed. */
+    good =
+        slow_parse(&signature, DIVE_SF_DICTIONARY, signature_text, strlen(signature_text), true) &&
+        good;
+    if (good) {
         for (size_t i = 0; i < input.n_members && !found; i++) {
             const struct slow_member *m = &input.members[i];
             struct slow_text written = {NULL, 0};
