@@ -170,8 +170,10 @@ int store_update(struct store *store, const struct object *old, struct object_me
     object->has_content_file = old->has_content_file;
     memcpy(object->content_name, old->content_name, CONTENT_NAME);
     pthread_mutex_lock(&store->lock); /* the thread may be taking it just now */
-    object->checksum = old->checksum;
-    object->has_checksum = old->has_checksum;
+    if (old->has_checksum) { /* the store's thread sets it last */
+        object->checksum = old->checksum;
+        object->has_checksum = true;
+    }
     pthread_mutex_unlock(&store->lock);
     object->is_update = true;
     return put_object(store, object, out);
