@@ -76,7 +76,8 @@ def test_invalidation_of_keys_reaches_what_is_stored(cache, lab, origin):
 
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("size", [1000, 1 << 20])
-def test_a_name_that_becomes_covered_is_judged_from_then_on(cache, lab, origin, signed, size):
+def test_a_name_that_becomes_covered_is_judged_from_then_on(dived, lab, origin, signed, size):
+    cache = dived(cache=CACHE, workers=1)  # each worker's resolver remembers an absence for itself
     host, p, body = lab.new_host(), path(), BIG[:size]
     lab.dns.remove_policy(host)
     time.sleep(1.1)
