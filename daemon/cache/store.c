@@ -170,7 +170,7 @@ int store_update(struct store *store, const struct object *old, struct object_me
     object->has_content_file = old->has_content_file;
     memcpy(object->content_name, old->content_name, CONTENT_NAME);
     pthread_mutex_lock(&store->lock); /* the thread may be taking it just now */
-    if (old->has_checksum) { /* the store's thread sets it last */
+    if (old->has_checksum) {          /* the store's thread sets it last */
         object->checksum = old->checksum;
         object->has_checksum = true;
     }
