@@ -64,14 +64,17 @@ static struct index_entry *new_entry(struct store *store, struct object *object)
     return e;
 }
 
-/* Locked. Takes out what has the object's place. Does its file still have the name? */
-static bool make_place(struct store *store, const struct object_meta *meta)
+/* Locked. Takes out what has the object's place. Does its file still have the name? *content: the
+ * number of what its file refers to. */
+static bool make_place(struct store *store, const struct object_meta *meta, uint32_t *content)
 {
     uint32_t old = store_find(store, &meta->key, meta->variant);
     bool has_file = false;
 
+    *content = 0;
     if (old != 0) {
         has_file = index_at(store->index, old)->on_disk || index_at(store->index, old)->queued;
+        *content = index_at(store->index, old)->content;
         store_unlist(store, old);
     } else {
         store_limit_variants(store, &meta->key);
@@ -79,12 +82,21 @@ static bool make_place(struct store *store, const struct object_meta *meta)
     return has_file;
 }
 
+/* Locked. Has the content just lost its last entry? */
+static bool is_unreferenced(struct store *store, uint32_t id)
+{
+    const struct content *content = contents_at(store->contents, id);
+
+    return content != NULL && content->references == 0;
+}
+
 /* Locked. Lists the object; false: it fits nowhere. */
 static bool store_list(struct store *store, struct object *object)
 {
     const struct object_meta *meta = &object->meta;
     bool fits = object_weight(object) <= store->options.memory / 4;
-    bool replaced = make_place(store, meta), writes = may_write(store, meta->size);
+    uint32_t content;
+    bool replaced = make_place(store, meta, &content), writes = may_write(store, meta->size);
     struct index_entry *e = new_entry(store, object);
 
     if (e != NULL) {
@@ -98,7 +110,8 @@ static bool store_list(struct store *store, struct object *object)
         if (fits)
             index_enter(store->index, INDEX_MEMORY, object->entry, object_weight(object));
     }
-    if (replaced && (e == NULL || !e->queued))
+    /* The old file stays until the new one takes its name; but not without its content. */
+    if (replaced && (e == NULL || !e->queued || is_unreferenced(store, content)))
         (void)disk_remove_object(store->disk, &meta->key, meta->variant);
     if (e != NULL && !e->queued && !fits) {
         store_unlist(store, object->entry);

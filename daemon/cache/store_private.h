@@ -6,7 +6,8 @@
  *      store_find.c     finding
  *      store_walk.c     dropping, purging, listing
  *      store_entry.c    entries of the index and what belongs to them
- *      store_writer.c   the thread: writes objects, removes files, looks after the directory
+ *      store_writer.c   the thread: writes objects, removes files
+ *      store_directory.c    whether there is a directory to work with
  *      store_scan.c     the start and the end: index file, walk of the directory, lookups meanwhile
  *      index contents   what is where      disk object_file   how it lies there
  *
@@ -24,6 +25,7 @@
 #include "cache/index.h"
 #include "cache/store.h"
 
+#define STORE_FOLDERS 256u             /* of o/, and of c/ */
 #define STORE_INLINE (64 * 1024)       /* content up to this lies in the object file */
 #define STORE_DESCRIPTORS 1024         /* files of hot objects kept open */
 #define STORE_QUEUE_MAX 4096           /* objects that wait to be written */
@@ -71,7 +73,8 @@ struct store {
     time_t full_until; /* the disk was full, and room could not be made */
 
     /* The thread's alone. */
-    unsigned scanned; /* folders; 512: all of o/ and c/ */
+    unsigned scanned;     /* folders; 512: all of o/ and c/ */
+    bool scan_incomplete; /* there are objects that could not be read just then */
     bool index_read;
     bool linked; /* content came to the disk since the start */
     time_t warned;
@@ -145,7 +148,18 @@ int store_start_thread(struct store *store) DIVE_MUST_USE;
 void store_stop_thread(struct store *store);
 /* Locked. False: it can't be queued. */
 bool store_queue_write(struct store *store, struct object *object);
+/* Locked. Are all objects known, so that content without an entry is nobody's? Until then such a
+ * file is left to the walk, which comes to c/ when it has been through o/. */
+bool store_knows_contents(const struct store *store);
 void store_queue_removal(struct store *store, const uint8_t name[CONTENT_NAME]);
+
+/* ---- store_directory.c; the thread's ---- */
+/* Is it time to look for the directory? */
+bool store_wants_directory(struct store *store);
+/* Opens it, if that is possible; then the walk begins anew. */
+void store_open_directory(struct store *store);
+/* After an error: is it still there? */
+void store_check_directory(struct store *store);
 
 /* ---- store_scan.c; the thread's ---- */
 /* Reads the index of the last end in order. */

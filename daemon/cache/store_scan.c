@@ -14,7 +14,6 @@
 #include "core/log.h"
 
 #define MAGIC "DIVEDIX1"
-#define FOLDERS 256u
 
 /* ---- the index file: header, vary texts, contents, entries; oldest entries first ---- */
 
@@ -305,8 +304,10 @@ static void scan_read(struct store *store, const struct store_key *key, uint64_t
 {
     struct object *object;
     size_t bytes;
-    bool corrupt = store_load(store, key, variant, &object, &bytes) == STORE_CORRUPT;
+    enum store_loaded loaded = store_load(store, key, variant, &object, &bytes);
+    bool corrupt = loaded == STORE_CORRUPT;
 
+    store->scan_incomplete |= loaded == STORE_FAILED;
     pthread_mutex_lock(&store->lock);
     if (store_find(store, key, variant) != 0)
         corrupt = false; /* that was another one */
@@ -357,12 +358,13 @@ bool store_scan_step(struct store *store)
     unsigned removed = 0, folder = store->scanned++;
     int error;
 
-    if (folder >= 2 * FOLDERS)
-        return false;
-    if (folder < FOLDERS)
+    if (folder >= 2 * STORE_FOLDERS || (folder >= STORE_FOLDERS && store->scan_incomplete))
+        return false; /* content may belong to an object that could not be read */
+    if (folder < STORE_FOLDERS)
         error = disk_each_object(store->disk, folder, scan_object, store, &removed);
     else
-        error = disk_each_content(store->disk, folder - FOLDERS, scan_content, store, &removed);
+        error =
+            disk_each_content(store->disk, folder - STORE_FOLDERS, scan_content, store, &removed);
     if (removed > 0) {
         log_warning("cache", "%s: %u files that are not of this cache were removed",
                     store->directory, removed);
@@ -371,8 +373,10 @@ bool store_scan_step(struct store *store)
         pthread_mutex_unlock(&store->lock);
     }
     pthread_mutex_lock(&store->lock);
-    store->indexed = store->scanned;
+    if (!store->stopping) /* then it has been gone through */
+        store->indexed = store->scanned;
     pthread_mutex_unlock(&store->lock);
+    store->scan_incomplete |= error != 0 && error != ENOENT;
     if (error != 0 && error != ENOENT)
         log_warning("cache", "%s can't be looked through: %s", store->directory, strerror(error));
     return true;

@@ -2,7 +2,7 @@
  *
  * store_writer: the store's thread. It alone writes and links files and removes content files, one
  * job after the other, so that no two of them ever race for a name; between jobs it goes on
- * indexing the directory, and now and then looks whether a directory that was lost is back.
+ * indexing the directory, and looks whether one that was lost is back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@
 #include "core/log.h"
 #include "hold/hold_file.h"
 
-#define RETRY_SECONDS 30
 #define STOP_SECONDS 5 /* for what is queued at the end */
 #define PIECE (256 * 1024)
 #define FULL_SECONDS 5     /* without a write, when the disk is full in spite of all */
@@ -73,6 +72,11 @@ void store_queue_removal(struct store *store, const uint8_t name[CONTENT_NAME])
 
 /* ---- removing ---- */
 
+bool store_knows_contents(const struct store *store)
+{
+    return !store->indexing || store->indexed >= STORE_FOLDERS;
+}
+
 static void remove_content(struct store *store, const uint8_t name[CONTENT_NAME])
 {
     struct content *content;
@@ -85,6 +89,7 @@ static void remove_content(struct store *store, const uint8_t name[CONTENT_NAME]
     gone = content != NULL && content->references == 0;
     if (gone)
         contents_remove(store->contents, id);
+    gone = gone && store_knows_contents(store);
     pthread_mutex_unlock(&store->lock);
     if (gone && store->disk != NULL)
         (void)disk_remove_content(store->disk, name);
@@ -299,14 +304,15 @@ static int write_object(struct store *store, struct object *object)
 /* A content file that was linked for an object which didn't get there, or is there no more. */
 static void unlink_unreferenced(struct store *store, const struct object *object)
 {
-    uint32_t id;
+    bool nobodys;
 
     if (!object->has_content_file)
         return;
     pthread_mutex_lock(&store->lock);
-    id = contents_find(store->contents, object->content_name);
+    nobodys =
+        store_knows_contents(store) && contents_find(store->contents, object->content_name) == 0;
     pthread_mutex_unlock(&store->lock);
-    if (id == 0)
+    if (nobodys)
         (void)disk_remove_content(store->disk, object->content_name);
 }
 
@@ -359,20 +365,6 @@ static void write_failed(struct store *store, struct object *object)
     if (object->fd >= 0 || e->tier[INDEX_MEMORY].queue == INDEX_NOWHERE)
         store_remove(store, object->entry);
     store_evict(store);
-}
-
-static void check_directory(struct store *store)
-{
-    bool there = store->disk != NULL && disk_is_there(store->disk);
-
-    pthread_mutex_lock(&store->lock);
-    if (store->disk_usable && !there)
-        log_warning("cache", "the directory %s is gone: what is stored stays in memory",
-                    store->directory);
-    store->disk_usable = store->disk_usable && there;
-    if (!there)
-        store->retry_at = time(NULL) + RETRY_SECONDS;
-    pthread_mutex_unlock(&store->lock);
 }
 
 /* A disk in trouble doesn't fill the log as well. */
@@ -445,59 +437,11 @@ static void run_write(struct store *store, struct object *object)
     pthread_mutex_unlock(&store->lock);
     if (error != ENODEV) {
         warn_of_write(store, object, error);
-        check_directory(store);
+        store_check_directory(store);
     }
 }
 
 /* ---- the thread ---- */
-
-static void directory_unusable(struct store *store, int error)
-{
-    pthread_mutex_lock(&store->lock);
-    store->retry_at = time(NULL) + RETRY_SECONDS;
-    pthread_mutex_unlock(&store->lock);
-    log_warning("cache", "%s can't be used, what is stored stays in memory: %s", store->directory,
-                error == EEXIST        ? "it has files in it and isn't a cache directory of dived"
-                : error == EWOULDBLOCK ? "another dived is using it"
-                                       : strerror(error));
-}
-
-static void open_directory(struct store *store)
-{
-    struct disk *disk = NULL;
-    /* The one we have may be back: it is still locked, by ourselves. */
-    bool same = store->disk != NULL && disk_is_there(store->disk);
-    int error = same ? 0 : disk_open(&disk, store->directory);
-
-    if (error != 0) {
-        directory_unusable(store, error);
-        return;
-    }
-    pthread_mutex_lock(&store->lock);
-    if (!same) {
-        disk_close(&store->disk); /* whoever reads from it has a reference */
-        store->disk = disk;
-    }
-    store->disk_usable = store->indexing = true;
-    store->indexed = 0;
-    pthread_mutex_unlock(&store->lock);
-    store->scanned = 0;
-    if (!store->index_read)
-        store_read_index(store);
-    store->index_read = true;
-}
-
-static bool wants_directory(struct store *store)
-{
-    bool wants;
-
-    if (store->directory == NULL || store->disk_usable)
-        return false;
-    pthread_mutex_lock(&store->lock);
-    wants = time(NULL) >= store->retry_at;
-    pthread_mutex_unlock(&store->lock);
-    return wants;
-}
 
 /* Locked. The next job, or NULL after a while without one; *rest: there is something else to do. */
 static struct store_job *next_job(struct store *store, bool has_other_work)
@@ -552,8 +496,8 @@ static void *store_thread(void *arg)
         struct store_job *job;
         bool stopping, scanning;
 
-        if (wants_directory(store))
-            open_directory(store);
+        if (store_wants_directory(store))
+            store_open_directory(store);
         scanning = store->disk_usable && store->indexing;
         pthread_mutex_lock(&store->lock);
         job = next_job(store, scanning);
@@ -587,7 +531,7 @@ int store_start_thread(struct store *store)
     if (store->directory == NULL)
         return 0;
     /* Opened before anything is asked: what it holds is served from the first moment on. */
-    open_directory(store);
+    store_open_directory(store);
     store->has_thread = pthread_create(&store->thread, NULL, store_thread, store) == 0;
     return store->has_thread ? 0 : DIVE_E_NOMEM;
 }

@@ -108,13 +108,14 @@ static struct store_stats stats(void)
     return s;
 }
 
-/* Until `condition` holds, 10 s at most. */
+/* Until `condition` has held, 10 s at most. It isn't looked at again: the thread goes on. */
 #define WAIT(condition)                                                                            \
     do {                                                                                           \
         unsigned left_ = 2000;                                                                     \
-        while (!(condition) && left_-- > 0)                                                        \
+        bool held_;                                                                                \
+        while (!(held_ = (condition)) && left_-- > 0)                                              \
             nanosleep(&(struct timespec){0, 5000000}, NULL);                                       \
-        cr_assert(condition);                                                                      \
+        cr_assert(held_, "%s", #condition);                                                        \
     } while (0)
 
 static int count_one(const char *path, const struct stat *st, int kind, struct FTW *at);

@@ -148,5 +148,5 @@ Test(store_crash, killed_again_and_again)
                       lab.options.max_size);
         store_free(&lab.store);
     }
-    cr_assert_gt(found, crashes, "something was stored at all");
+    cr_assert_gt(found, 0, "something was stored at all");
 }
