@@ -74,35 +74,35 @@ const hasLateDate = (members) => [...JSON.stringify(members).matchAll(/\["date",
 
 export const KNOWN = [
   {
-    library: "structured-headers", what: "refuses what libdive takes", section: "4.2.9",
+    implementation: "structured-headers", what: "refuses what libdive takes", section: "4.2.9",
     why: "a Date is only read at the very end of a field: parseDate() refuses any octet after the digits",
     when: (c) => c.theirs.error.includes("Expected a digit (0-9), whitespace or EOL") && /@-?\d+[^\d]/.test(c.text),
   },
   {
-    library: "structured-field-values", what: "refuses what libdive takes", section: "4.2.10",
+    implementation: "structured-field-values", what: "refuses what libdive takes", section: "4.2.10",
     why: "no Display Strings (it implements RFC 8941)",
     // With a String in the place of each, it takes the text.
     when: (c) => c.text.includes('%"') && !read(structuredFieldValues, c.kind, withoutDisplay(c.text)).error,
   },
   {
-    library: "structured-field-values", what: "takes what libdive refuses", section: "4.2, steps 2 and 6",
+    implementation: "structured-field-values", what: "takes what libdive refuses", section: "4.2, steps 2 and 6",
     why: "tabs pass where only spaces may (and both within byte sequences, 4.2.7)",
     when: (c) => c.text.includes("\t") || /:[A-Za-z0-9+/=]* [A-Za-z0-9+/= ]*:/.test(c.text),
   },
   {
-    library: null, what: "reads another value", section: "3.3.7",
+    implementation: null, what: "reads another value", section: "3.3.7",
     why: "a Date beyond the 8.64e15 ms that JavaScript's Date can hold",
     when: (c) => hasLateDate(c.ours.members),
   },
   {
-    library: null, what: "writes another text", section: "4.1.5",
+    implementation: null, what: "writes another text", section: "4.1.5",
     why: "JavaScript has one type for numbers: the Decimal 1.0 is written as the Integer 1",
     when: (c) => c.theirs.text !== null && withoutPointZero(c.ours.text) === withoutPointZero(c.theirs.text),
   },
 ];
 
-export const known = (library, c) =>
-  KNOWN.find((k) => (k.library ?? library) === library && k.what === c.what && k.when(c));
+export const known = (implementation, c) =>
+  KNOWN.find((k) => (k.implementation ?? implementation) === implementation && k.what === c.what && k.when(c));
 
 // Texts
 
@@ -157,17 +157,17 @@ export function mutated(r, text) {
   return out;
 }
 
-// One library on one text: {members, text} or {error}.
-export function read(library, kind, text) {
+// One implementation on one text: {members, text} or {error}.
+export function read(implementation, kind, text) {
   let value;
   try {
-    value = library.parse(kind, text);
+    value = implementation.parse(kind, text);
   } catch (e) {
     return { error: String(e.message) };
   }
-  const out = { members: library.members(kind, value) };
+  const out = { members: implementation.members(kind, value) };
   try {
-    out.text = library.serialize(kind, value);
+    out.text = implementation.serialize(kind, value);
   } catch (e) {
     out.text = null;
     out.unserialized = String(e.message);
@@ -189,10 +189,10 @@ export async function run(peer, r, cases, report) {
     const good = wellFormed(r, kind);
     const text = i % 2 ? mutated(r, good) : good;
     const ours = await peer.ask({ op: "sf", kind, text });
-    for (const library of [structuredHeaders, structuredFieldValues]) {
-      const theirs = read(library, kind, text);
+    for (const implementation of [structuredHeaders, structuredFieldValues]) {
+      const theirs = read(implementation, kind, text);
       const what = difference(ours, theirs);
-      report(library.name, { kind, text, ours, theirs, what });
+      report(implementation.name, { kind, text, ours, theirs, what });
     }
   }
 }

@@ -156,10 +156,10 @@ export const messageSig = {
 };
 
 // true, false or null, as above, with the digest and DIVE's own rules.
-export async function verifyWith(library, message, label, key, now) {
+export async function verifyWith(implementation, message, label, key, now) {
   try {
     if (!digestsMatch(message) || !fitsDive(message, label, key)) return false;
-    return await library.verify(message, label, key, now);
+    return await implementation.verify(message, label, key, now);
   } catch {
     return false;
   }

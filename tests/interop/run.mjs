@@ -32,11 +32,11 @@ function reportSignature(what, who, good, detail) {
 
 const knownCounts = new Map();
 
-function reportField(library, c) {
-  const known = c.what ? fields.known(library, c) : null;
+function reportField(implementation, c) {
+  const known = c.what ? fields.known(implementation, c) : null;
   if (known) knownCounts.set(known, (knownCounts.get(known) ?? 0) + 1);
-  count(`structured fields, ${"error" in c.ours ? "refused" : "read and written"}`, library, !c.what || known);
-  if (c.what && !known) fail(c.what, library, c);
+  count(`structured fields, ${"error" in c.ours ? "refused" : "read and written"}`, implementation, !c.what || known);
+  if (c.what && !known) fail(c.what, implementation, c);
 }
 
 function reportRecord(op, c) {
@@ -72,6 +72,6 @@ for (const [key, { good, bad }] of counts) {
   console.log(`  ${part.padEnd(36)} ${who.padEnd(56)} ${String(good).padStart(6)} ${bad ? `${bad} DIFFER` : ""}`);
 }
 console.log("\nKnown differences (theirs, by RFC 9651):");
-for (const [known, n] of knownCounts) console.log(`  ${String(n).padStart(6)}  ${known.library ?? "both"}: ${known.why} (section ${known.section})`);
+for (const [known, n] of knownCounts) console.log(`  ${String(n).padStart(6)}  ${known.implementation ?? "both"}: ${known.why} (section ${known.section})`);
 console.log(failures ? `\ninterop: ${failures} differences` : "\ninterop: no other difference");
 process.exitCode = failures ? 1 : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Signs one response with one of the two libraries, for a scenario. Standard input has JSON:
-// {library, keyid, algorithm, key: PEM, components, params: [[name, value]], status, fields, body: base64,
+// {implementation, keyid, algorithm, key: PEM, components, params: [[name, value]], status, fields, body: base64,
 // url}; standard output becomes the fields Content-Digest, Signature-Input and Signature as [[name, value]].
 import * as crypto from "node:crypto";
 import { text } from "node:stream/consumers";
@@ -14,6 +14,6 @@ const message = {
   status: asked.status, body, fields: [...asked.fields, digest], request: { method: "GET", url: asked.url, fields: [] },
 };
 const key = new Key(asked.keyid, asked.algorithm, crypto.createPrivateKey(asked.key));
-const library = [messageSignatures, messageSig].find((l) => l.name === asked.library);
-const made = await library.sign(message, "sig1", key, asked.components, asked.params);
+const implementation = [messageSignatures, messageSig].find((l) => l.name === asked.implementation);
+const made = await implementation.sign(message, "sig1", key, asked.components, asked.params);
 console.log(JSON.stringify([digest, ["Signature-Input", made.input], ["Signature", made.signature]]));

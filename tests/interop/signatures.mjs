@@ -22,9 +22,9 @@ const OF_REQUEST = ['"@path";req', '"@method";req', '"@authority";req', '"@schem
 async function judge(peer, message, keys, labels, now) {
   const ours = await peer.ask(question(message, keys, now));
   const theirs = {};
-  for (const library of LIBRARIES) {
-    const each = await Promise.all(labels.map((label, i) => verifyWith(library, message, label, keys[i], now)));
-    theirs[library.name] = each;
+  for (const implementation of LIBRARIES) {
+    const each = await Promise.all(labels.map((label, i) => verifyWith(implementation, message, label, keys[i], now)));
+    theirs[implementation.name] = each;
   }
   return { ours, theirs };
 }
@@ -49,8 +49,8 @@ async function refused(peer, r, message, keys, labels, signed, n, report) {
     n--;
     const { ours, theirs } = await judge(peer, other, keys, labels, other.now ?? NOW);
     report(`refused: ${name}`, "libdive", ours.verdict === "failed", { message: other, verdict: ours });
-    for (const [library, each] of Object.entries(theirs)) {
-      const who = each.every((answer) => answer === null) ? `${library}: a component that it has not` : library;
+    for (const [implementation, each] of Object.entries(theirs)) {
+      const who = each.every((answer) => answer === null) ? `${implementation}: a component that it has not` : implementation;
       report(`refused: ${name}`, who, !each.includes(true), { message: other });
     }
   }
@@ -101,9 +101,9 @@ function signBatch(divectl, folder, r, keys, host, n) {
 async function fieldsRead(peer, signed, report) {
   for (const text of Object.values(signed.fields)) {
     const ours = await peer.ask({ op: "sf", kind: "dictionary", text });
-    for (const library of [structuredHeaders, structuredFieldValues]) {
-      const theirs = read(library, "dictionary", text);
-      report("divectl's fields", library.name, difference(ours, theirs) === "" && theirs.text === text, { message: { text, body: "" } });
+    for (const implementation of [structuredHeaders, structuredFieldValues]) {
+      const theirs = read(implementation, "dictionary", text);
+      report("divectl's fields", implementation.name, difference(ours, theirs) === "" && theirs.text === text, { message: { text, body: "" } });
     }
   }
 }
@@ -175,7 +175,7 @@ function unsigned(r) {
   };
 }
 
-async function signOnce(r, message, label, key, library, components) {
+async function signOnce(r, message, label, key, implementation, components) {
   const params = [["keyid", key.id], ["alg", key.algorithm]];
   if (r.once(2)) params.push(["created", NOW - r.below(100000)]);
   if (r.once(2)) params.push(["expires", NOW + 1 + r.below(100000)]);
@@ -183,7 +183,7 @@ async function signOnce(r, message, label, key, library, components) {
   if (r.once(3)) params.push(["tag", "dive"]);
   if (r.once(4)) params.push(["x-custom", r.pick([7, "a b", true, -1.5])]);
   const ordered = r.shuffled(params);
-  const made = await library.sign(message, label, key, components, ordered);
+  const made = await implementation.sign(message, label, key, components, ordered);
   return { ...made, params: new Map(ordered) };
 }
 
@@ -197,8 +197,8 @@ export async function theirsToOurs(peer, r, cases, report) {
     const digest = r.once(8) ? r.pick(['"content-digest";sf', '"content-digest";bs']) : '"content-digest"';
     for (const [k, key] of used.entries()) {
       const components = r.shuffled([digest, ...ofResponse(r), ...r.some([...OF_REQUEST, '"accept";req'], 4)]);
-      const library = components.some((c) => /;(sf|bs)/.test(c)) ? messageSignatures : r.pick(LIBRARIES);
-      entries.push({ components, library: library.name, ...(await signOnce(r, message, labels[k], key, library, components)) });
+      const implementation = components.some((c) => /;(sf|bs)/.test(c)) ? messageSignatures : r.pick(LIBRARIES);
+      entries.push({ components, implementation: implementation.name, ...(await signOnce(r, message, labels[k], key, implementation, components)) });
     }
     const space = (text) => (r.once(2) ? respaced(text, r) : text);
     if (r.once(2)) {
@@ -209,7 +209,7 @@ export async function theirsToOurs(peer, r, cases, report) {
       for (const e of r.shuffled(entries)) message.fields.push([anyCase(r, "Signature"), space(e.signature)]);
     }
     message.policyAt = policyOf(r, new URL(message.request.url).hostname, used);
-    for (const e of entries) report("signed by", e.library, true);
+    for (const e of entries) report("signed by", e.implementation, true);
     await accepted(peer, "they sign", message, used, labels, report);
     // What an entry covers counts for changes to all of them only if there is one.
     if (used.length === 1) await refused(peer, r, message, used, labels, entries[0], 4, report);

@@ -36,7 +36,7 @@ def signed(lab, library, keyid, algorithm, url):
     pem = lab.keys[keyid].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                         serialization.NoEncryption()).decode()
     now = int(time.time())
-    asked = {"library": library, "keyid": keyid, "algorithm": algorithm, "key": pem, "components": COMPONENTS,
+    asked = {"implementation": library, "keyid": keyid, "algorithm": algorithm, "key": pem, "components": COMPONENTS,
              "params": [["created", now], ["keyid", keyid], ["nonce", "a b"], ["alg", algorithm], ["expires", now + 600]],
              "status": 200, "fields": FIELDS, "body": base64.b64encode(CONTENT).decode(), "url": url}
     done = subprocess.run(["node", os.path.join(INSTALLED, "sign.mjs")], input=json.dumps(asked), text=True,
