@@ -415,6 +415,7 @@ Test(cache_store, lookups_while_indexing)
             store_remove(store, id);
         }
     store->indexing = true;
+    store->indexed = 0; /* however far the walk had come */
     pthread_mutex_unlock(&store->lock);
     object = get_variant(1, 40);
     cr_assert(object != NULL && lab_holds(object, 40));
