@@ -329,6 +329,19 @@ def test_bad_components(folder, key, args, says):
     refused("sign", folder / "f", "--key", key, "--keyid", "k", *args, code=1, says=says)
 
 
+def wait_until_open(process, path):
+    """Until `process` has `path` open. What it opens and closes meanwhile may go between two looks at it."""
+    folder = f"/proc/{process.pid}/fd"
+    while process.poll() is None:
+        for fd in os.listdir(folder):
+            try:
+                if os.readlink(f"{folder}/{fd}") == str(path):
+                    return
+            except FileNotFoundError:
+                pass
+    raise AssertionError(f"it ended ({process.returncode}) before it had {path} open")
+
+
 def test_a_file_that_changes_while_it_is_signed(folder, key):
     big = folder / "big"
     with open(big, "wb") as f:
@@ -354,9 +367,7 @@ def test_a_file_that_changes_while_it_is_signed(folder, key):
     out("sign", big, "--key", key, "--keyid", "k")  # left alone, it is signed
     process = subprocess.Popen([proxymodule.divectl_path(), "sign", str(big), "--key", str(key), "--keyid", "k",
                                 "--hash", "all"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not any(os.path.realpath(f"/proc/{process.pid}/fd/{fd}") == str(big)
-                  for fd in os.listdir(f"/proc/{process.pid}/fd")):
-        assert process.poll() is None
+    wait_until_open(process, big)
     replaced.write_bytes(b"new")
     os.replace(replaced, big)
     stdout, stderr = process.communicate(timeout=60)
