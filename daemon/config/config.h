@@ -176,6 +176,8 @@ struct config {
         int64_t timeout_ms;
         int64_t keepalive_ms; /* 0: no interim responses */
         enum config_release release;
+        int64_t tail;                /* bytes that stay until the verdict; release: tail, trickle */
+        int64_t trickle_interval_ms; /* between two pieces; release: trickle */
     } hold;
     struct {
         const char *directory; /* NULL: memory only */

@@ -73,6 +73,7 @@ static void check_mode(struct exchange *x, const struct config_rule *rule)
     enum config_browsers browsers = config->dive.browsers;
 
     x->mode = config->dive.mode;
+    x->release = config->hold.release;
     if (rule != NULL && rule->mode != CONFIG_MODE_UNSET)
         x->mode = rule->mode;
     if (rule != NULL && rule->browsers != CONFIG_BROWSERS_UNSET)
