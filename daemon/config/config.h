@@ -198,6 +198,10 @@ struct config {
         } connect_ports;
     } access;
     struct {
+        bool enabled;                /* the proxy answers requests for itself */
+        struct config_strings names; /* host globs, lower case: names that are ours */
+    } welcome;
+    struct {
         struct config_rule *v;
         size_t n;
     } rules;

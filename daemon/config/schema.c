@@ -223,6 +223,12 @@ KEY("access.clients", NETWORK, LIST, access.clients, "[127.0.0.0/8, \"::1/128\"]
 KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
     "Ports that CONNECT may name."),
 
+SECTION("welcome", "What the proxy says when it is asked for itself (`http://127.0.0.1:3128/`): how to use it, its CA, a PAC file."),
+KEY("welcome.enabled", BOOL, 0, welcome.enabled, "true",
+    "Whether it does, for those who are in `access.clients`."),
+KEY("welcome.names", HOST_GLOB, LIST, welcome.names, "[]",
+    "Names by which clients may ask for it, beside `localhost` and the address that they are connected to."),
+
 ITEMS("rules", rules, config_rule, "[]",
     "Exceptions by host, client and path. The first one that matches counts, and no other. Each names at least one criterion (`host`, `client`, `path`) and one action (`mode`, `browsers`, `deny`)."),
 ITEM("rules[].host", HOST_GLOB, OPEN, config_rule, host, NULL, "Hosts."),

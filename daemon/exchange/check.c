@@ -33,6 +33,8 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, http_error_status(r), "http_request_error", "%s",
                                http_error_text(r));
     x->url_known = true;
+    if (greet_is_for_us(x))
+        return greet_client(x);
     if (x->fixed == NULL) {
         if (x->url.form == HTTP_TARGET_ABSOLUTE)
             return EXCHANGE_POLICY;

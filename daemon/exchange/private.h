@@ -276,6 +276,12 @@ int hold_block_again(struct exchange *x, enum dive_reason reason);
 /* The keepalive timer's function. */
 void hold_keep_alive(void *arg);
 
+/* ---- greet.c ---- */
+/* Is it the proxy itself that is asked for? The URL is known. */
+bool greet_is_for_us(const struct exchange *x);
+/* Answers it. As a stage. */
+int greet_client(struct exchange *x);
+
 /* ---- early.c ---- */
 /* The hold begins. */
 void early_begin(struct exchange *x);
