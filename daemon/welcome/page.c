@@ -32,7 +32,7 @@ static const char page_style[] =
 /* Pieces of the page: `@` stands for the proxy's URL, `#` for its host, `!` for its port. */
 static const char page_environment[] =
     "<h2>2. Point tools at it</h2>\n"
-    "<p>Most read the environment. In a shell, beside the certificate:</p>\n"
+    "<p>Most read the environment. In a shell:</p>\n"
     "<pre>export http_proxy=@ https_proxy=@\n"
     "export HTTP_PROXY=@ HTTPS_PROXY=@\n"
     "export no_proxy=localhost,127.0.0.1,::1 NO_PROXY=localhost,127.0.0.1,::1</pre>\n"
