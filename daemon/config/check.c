@@ -160,9 +160,10 @@ static void check_interception(struct loader *l)
 
 static void check_origins(struct loader *l)
 {
-    if (l->cfg->origins.parent)
+    if (l->cfg->origins.parent.user && !l->cfg->origins.parent_password_file)
         problems_error(l->problems, place_of(l, "origins.parent"),
-                       "origins.parent: is not available in this version; write null");
+                       "origins.parent: names a user, whose password is to be in "
+                       "origins.parent-password-file");
     for (size_t i = 0; i < l->cfg->origins.allow_networks.n; i++) {
         const struct config_network *network = &l->cfg->origins.allow_networks.v[i];
 
@@ -322,9 +323,15 @@ static void check_rule(struct loader *l, size_t i, const struct node *item)
                        "rules[%zu]: needs a host, a client or a path; write host: \"*\" for "
                        "everything",
                        i);
-    if (!node_get(item, "mode") && !node_get(item, "browsers") && !node_get(item, "deny"))
+    if (!node_get(item, "mode") && !node_get(item, "browsers") && !node_get(item, "deny") &&
+        !node_get(item, "parent"))
         problems_error(l->problems, item->place,
-                       "rules[%zu]: does nothing; give a mode, browsers or deny", i);
+                       "rules[%zu]: does nothing; give a mode, browsers, deny or parent", i);
+    if (rule->parent.user && !l->cfg->origins.parent_password_file)
+        problems_error(l->problems, key_place(item, "parent"),
+                       "rules[%zu].parent: names a user, whose password is to be in "
+                       "origins.parent-password-file",
+                       i);
     if (rule->deny && (rule->mode || rule->browsers))
         problems_error(l->problems, key_place(item, "deny"),
                        "rules[%zu]: what is denied is not verified; leave out deny, or mode and "

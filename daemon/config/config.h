@@ -67,6 +67,18 @@ struct config_listener {
     enum config_listener_mode mode;
 };
 
+enum config_parent_kind { CONFIG_PARENT_UNSET, CONFIG_PARENT_DIRECT, CONFIG_PARENT_PROXY };
+
+/* A proxy that connections to origins go through. Zeroed memory names none. */
+struct config_parent {
+    enum config_parent_kind kind; /* DIRECT in rules only */
+    bool tls;
+    uint16_t port;
+    const char *host; /* PROXY: normal form, an IPv6 address without brackets */
+    const char *user; /* NULL: none is named */
+    const char *name; /* "host:port", for people */
+};
+
 /* A DNS server as libunbound takes it. */
 struct config_dns_server {
     const char *text; /* "ip@port", the port always there: 53, or 853 under forward-tls */
@@ -101,6 +113,7 @@ struct config_rule {
     enum config_mode mode;         /* UNSET: as dive.mode says */
     enum config_browsers browsers; /* UNSET: as dive.browsers says */
     bool deny;                     /* refuse the request: 403, whatever DIVE would say */
+    struct config_parent parent;   /* UNSET: as origins.parent says */
     unsigned line;                 /* in the file, for logs and traces */
 };
 
@@ -130,7 +143,8 @@ struct config {
         int64_t connect_timeout_ms;
         struct config_networks allow_networks; /* holes in the guard against internal addresses */
         unsigned pool_size_per_host;           /* idle connections kept, a host and worker */
-        const char *parent;                    /* always NULL in this version */
+        struct config_parent parent;           /* kind UNSET: none */
+        const char *parent_password_file;      /* NULL: none */
     } origins;
     struct {
         const char *trust_anchor_file; /* at most one; none: an option in unbound names them */

@@ -102,6 +102,7 @@ struct exchange {
     bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
+    const struct parent *parent; /* proxy towards the origin; the runtime's, or NULL */
 
     /* who decides */
     enum config_mode mode;          /* enforce, report-only, off */
