@@ -132,9 +132,9 @@ class Parent:
             return
         with contextlib.closing(origin):
             if self.forward:  # another proxy behind this one
-                via = ", ".join(filter(None, [fields.get("via") if self.via else None, self.via]))
+                via = ", ".join(filter(None, [fields.get("via"), f"1.1 {self.via}"]))
                 origin.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n".encode() +
-                               (f"Via: 1.1 {via}\r\n".encode() if self.via else b"") + b"\r\n")
+                               (f"Via: {via}\r\n".encode() if self.via else b"") + b"\r\n")
                 answer = read_head(origin)
                 s.sendall(answer)
                 if b" 200" not in answer.split(b"\r\n")[0]:

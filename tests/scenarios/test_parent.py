@@ -177,7 +177,7 @@ def test_an_answer_that_is_no_tunnel(odd, lab, what):
     assert f"error={error}" in response.field("proxy-status"), response
     assert f"parent proxy 127.0.0.1:{one.port}" in response.field("proxy-status"), response
     assert b"SECRET" not in response.body, response
-    assert f"parent proxy 127.0.0.1:{one.port}" in response.json["error"], response
+    assert f"parent proxy 127.0.0.1:{one.port}" in response.json["detail"], response
 
 
 def test_interim_answers_are_passed_over(odd, lab, body):
@@ -197,7 +197,7 @@ def test_silence_is_a_504(odd, lab):
     one, proxy = odd
     one.answer = lambda s: s.recv(1)
     response = proxy.curl(f"https://silent.lab.example:{lab.ports['https']}/")
-    assert response.status == 504 and "did not answer CONNECT" in response.json["error"], response
+    assert response.status == 504 and "did not answer CONNECT" in response.json["detail"], response
 
 
 def test_an_answer_byte_by_byte_and_bytes_behind_it(lab, binary):
@@ -335,14 +335,15 @@ def test_rules_choose_the_parent(lab, binary, tmp_path):
         assert [r.method for r in one.asked()] == ["GET"]
 
 
-def test_reports_go_through_it(through, lab, body, asked):
+def test_reports_go_through_it(through, lab, parent):
     mark, url = lab.reports_mark(), lab.url("reportonly.lab.example", FLIPPED)
     assert through.curl(url).status == 200
     deadline = time.monotonic() + 15
     while not lab.reports(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert lab.reports(mark), asked()
-    assert any(r.target.startswith("collector.example:") for r in asked("CONNECT")), asked()
+    assert lab.reports(mark), parent.asked()
+    # Perhaps on a connection that stood already.
+    assert any(r.target.startswith("collector.example:") for r in parent.asked("CONNECT"))
 
 
 @SCHEMES
