@@ -109,7 +109,7 @@ int download_connect(struct download *d)
 {
     const struct config *config = d->runtime->config;
     struct origin_target target = {d->url.https, d->url.at.host, d->url.at.port, NULL,
-                                   runtime_parent_of_host(d->runtime, d->url.at.host), NULL};
+                                   runtime_parent_of_url(d->runtime, &d->url), NULL};
     int r;
 
     if (d->dns_failed) {

@@ -392,7 +392,7 @@ static void delivery_connect(struct delivery *d)
     struct origin_target target = {.tls = true,
                                    .host = d->url.at.host,
                                    .port = d->url.at.port,
-                                   .parent = runtime_parent_of_host(d->runtime, d->url.at.host)};
+                                   .parent = runtime_parent_of_url(d->runtime, &d->url)};
     int r;
 
     delivery_set_state(d, DELIVERY_CONNECT);

@@ -146,9 +146,17 @@ const struct parent *runtime_parent(const struct runtime *runtime, const struct 
     return parents_find(runtime->parents, &runtime->config->origins.parent);
 }
 
-const struct parent *runtime_parent_of_host(const struct runtime *runtime, const char *host)
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url)
 {
-    return runtime_parent(runtime, config_rule_match(runtime->config, host, NULL, NULL));
+    struct config_subject subject = {
+        .host = url->at.host,
+        .port = url->at.port,
+        .scheme = url->https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .now = (int64_t)time(NULL),
+    };
+
+    return runtime_parent(runtime, config_rule_match(runtime->config, &subject));
 }
 
 struct runtime *runtime_ref(struct runtime *runtime)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "hold/hold.h"
 #include "http/head.h"
+#include "http/url.h"
 #include "origin/guard.h"
 #include "origin/parent.h"
 #include "tls/certificate_cache.h"
@@ -44,8 +45,9 @@ int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
                          size_t why_size) DIVE_MUST_USE;
 /* The parent proxy for what `rule` (NULL: none) matched; NULL: straight to the origin. */
 const struct parent *runtime_parent(const struct runtime *runtime, const struct config_rule *rule);
-/* The same for a request of our own: rules that name more than the host don't match. */
-const struct parent *runtime_parent_of_host(const struct runtime *runtime, const char *host);
+/* The same for a request of our own, without a client: rules that name one don't match. */
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url);
 struct runtime *runtime_ref(struct runtime *runtime);
 /* Thread-safe; NULLs *runtime. */
 void runtime_unref(struct runtime **runtime);
