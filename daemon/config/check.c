@@ -174,9 +174,10 @@ static void check_interception(struct loader *l)
 
 static void check_origins(struct loader *l)
 {
-    if (l->cfg->origins.parent)
+    if (l->cfg->origins.parent.user && !l->cfg->origins.parent_password_file)
         problems_error(l->problems, place_of(l, "origins.parent"),
-                       "origins.parent: is not available in this version; write null");
+                       "origins.parent: names a user, whose password is to be in "
+                       "origins.parent-password-file");
     for (size_t i = 0; i < l->cfg->origins.allow_networks.n; i++) {
         const struct config_network *network = &l->cfg->origins.allow_networks.v[i];
 

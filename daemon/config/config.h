@@ -100,7 +100,8 @@ struct config {
         int64_t connect_timeout_ms;
         struct config_networks allow_networks; /* holes in the guard against internal addresses */
         unsigned pool_size_per_host;           /* idle connections kept, a host and worker */
-        const char *parent;                    /* always NULL in this version */
+        struct config_parent parent;           /* kind UNSET: none */
+        const char *parent_password_file;      /* NULL: none */
     } origins;
     struct {
         const char *trust_anchor_file; /* at most one; none: an option in unbound names them */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/via.h"
 
 /* The fields of the request that signatures with ;req cover and custom scopes look at. */
 static void check_describe(struct exchange *x)
@@ -46,24 +47,6 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, 421, "http_request_error",
                                "the request is for another host than the tunnel it came through");
     return EXCHANGE_POLICY;
-}
-
-/* RFC 9110 section 7.6.3: our own name in Via, more often than chains of proxies make it. */
-static bool check_loops(const struct exchange *x)
-{
-    unsigned seen = 0;
-
-    for (size_t i = 0; i < x->request.n_fields; i++) {
-        static const struct dive_span via = {"via", 3};
-        struct dive_span rest = x->request.fields[i].value, member;
-
-        if (!dive_span_caseeq(x->request.fields[i].name, via))
-            continue;
-        while (http_list_next(&rest, &member))
-            if (member.n >= 6 && memmem(member.p, member.n, " dived", 6) != NULL)
-                seen++;
-    }
-    return seen >= 8;
 }
 
 /* All that rules look at. */
@@ -139,7 +122,7 @@ int check_request(struct exchange *x)
                                "this client's address is not in access.clients");
     if (dive_span_eq(x->request.method, "PURGE"))
         return check_purge(x);
-    if (check_loops(x))
+    if (http_via_is_loop(&x->request)) /* RFC 9110 section 7.6.3 */
         return exchange_refuse(x, 508, "proxy_loop_detected", "the request has been here before");
     if (config->limits.request_body_size > 0 &&
         x->request.content_length > config->limits.request_body_size)
@@ -157,6 +140,7 @@ int check_request(struct exchange *x)
         return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
                                config_rule_place(rule, place, sizeof(place)));
     }
+    x->parent = runtime_parent(x->runtime, rule);
     check_mode(x, rule);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)

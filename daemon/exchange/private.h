@@ -103,6 +103,7 @@ struct exchange {
     bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
+    const struct parent *parent; /* proxy towards the origin; the runtime's, or NULL */
 
     /* who decides */
     const struct config_rule *rule; /* the configuration's, or NULL */
