@@ -19,6 +19,7 @@
 
 struct runtime {
     _Atomic unsigned references;
+    struct runtime *next_dead; /* while it waits for runtime_reap() */
     struct config *config;
     struct guard *guard;
     SSL_CTX *connect_context;               /* towards origins */
@@ -41,7 +42,12 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
 int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
                          size_t why_size) DIVE_MUST_USE;
 struct runtime *runtime_ref(struct runtime *runtime);
-/* Thread-safe; NULLs *runtime. */
+/* Thread-safe; NULLs *runtime. After runtime_defer_frees() the last one only lays it aside. */
 void runtime_unref(struct runtime **runtime);
+/* A large configuration takes its time to be freed, and the last reference may be a worker's, whose
+ * clients would wait for it: from now on runtime_reap() frees, which the main thread calls now and
+ * then, and once more at the end. */
+void runtime_defer_frees(void);
+void runtime_reap(void);
 
 #endif
