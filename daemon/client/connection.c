@@ -304,7 +304,7 @@ void client_connection_read_requests(struct client_connection *c)
     client_connection_set_state(c, CLIENT_HEAD);
     stream_set_owner(&c->channel.stream, client_on_event, c);
     c->scan = (struct http_scan){0};
-    if (c->worker->draining && buffer_length(&c->channel.in) == 0) {
+    if (c->worker->draining && !c->worker->patient && buffer_length(&c->channel.in) == 0) {
         client_end(c, true, "draining");
         return;
     }

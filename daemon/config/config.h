@@ -186,6 +186,7 @@ struct config {
         int64_t origin_pool_idle_ms;
         int64_t tunnel_idle_ms;
         int64_t drain_ms;
+        int64_t upgrade_drain_ms; /* the same, of a process that has a successor */
     } timeouts;
     struct {
         const char *access; /* path, "-", or NULL: off */

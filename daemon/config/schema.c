@@ -290,6 +290,8 @@ NUMBER("timeouts.tunnel-idle", DURATION, 0, timeouts.tunnel_idle_ms, "15m", SECO
     "Of a tunnel without a byte in either direction."),
 NUMBER("timeouts.drain", DURATION, 0, timeouts.drain_ms, "30s", 0, DAY,
     "How long transfers may go on after SIGTERM."),
+NUMBER("timeouts.upgrade-drain", DURATION, 0, timeouts.upgrade_drain_ms, "1h", 0, 7 * DAY,
+    "How long they may go on in the old process after another one has taken over (SIGUSR2, `divectl upgrade`)."),
 
 SECTION("log", "Both logs are reopened on SIGUSR1."),
 KEY("log.access", LOG_PATH, NULLABLE, log.access, "\"-\"",
