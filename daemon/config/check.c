@@ -359,9 +359,6 @@ static void check_hold(struct loader *l)
     check_order(l, "hold.memory", &cfg->hold.memory, "hold.max-size", cfg->hold.max_size, true);
     check_order(l, "hold.keepalive", &cfg->hold.keepalive_ms, "hold.timeout", cfg->hold.timeout_ms,
                 false);
-    if (cfg->hold.release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, place_of(l, "hold.release"),
-                       "hold.release: trickle is not available in this version; use verdict");
 }
 
 static void check_limits(struct loader *l)

@@ -147,6 +147,8 @@ struct config {
         int64_t timeout_ms;
         int64_t keepalive_ms; /* 0: no interim responses */
         enum config_release release;
+        int64_t tail;                /* bytes that stay until the verdict; release: tail, trickle */
+        int64_t trickle_interval_ms; /* between two pieces; release: trickle */
     } hold;
     struct {
         const char *directory; /* NULL: memory only */
@@ -163,6 +165,10 @@ struct config {
         struct config_networks clients;
         struct config_ports connect_ports;
     } access;
+    struct {
+        bool enabled;                /* the proxy answers requests for itself */
+        struct config_strings names; /* host globs, lower case: names that are ours */
+    } welcome;
     struct {
         struct config_rule *v;
         size_t n;

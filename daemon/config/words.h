@@ -23,7 +23,7 @@
 #define CONFIG_OTHER_SUCCESS(X) X(BLOCK, "block") X(PASS, "pass")
 #define CONFIG_ERROR_BODIES(X) X(STRIP, "strip") X(PASS, "pass")
 #define CONFIG_REPORTS(X) X(OFF, "off") X(LOG, "log") X(SEND, "send")
-#define CONFIG_RELEASE(X) X(UNSET, "") X(VERDICT, "verdict") X(TRICKLE, "trickle")
+#define CONFIG_RELEASE(X) X(UNSET, "") X(VERDICT, "verdict") X(TAIL, "tail") X(TRICKLE, "trickle")
 #define CONFIG_SCHEMES(X) X(UNSET, "") X(HTTP, "http") X(HTTPS, "https")
 #define CONFIG_LOG_FORMATS(X) X(JSON, "json")
 

@@ -34,6 +34,8 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, http_error_status(r), "http_request_error", "%s",
                                http_error_text(r));
     x->url_known = true;
+    if (greet_is_for_us(x))
+        return greet_client(x);
     if (x->fixed == NULL) {
         if (x->url.form == HTTP_TARGET_ABSOLUTE)
             return EXCHANGE_POLICY;
@@ -71,10 +73,13 @@ static void check_mode(struct exchange *x, const struct config_rule *rule)
     enum config_browsers browsers = config->dive.browsers;
 
     x->mode = config->dive.mode;
+    x->release = config->hold.release;
     if (rule != NULL && rule->mode != CONFIG_MODE_UNSET)
         x->mode = rule->mode;
     if (rule != NULL && rule->browsers != CONFIG_BROWSERS_UNSET)
         browsers = rule->browsers;
+    if (rule != NULL && rule->release != CONFIG_RELEASE_UNSET)
+        x->release = rule->release;
     if (http_field_get(&x->request, "Sec-Fetch-Mode") != NULL) {
         if (browsers == CONFIG_BROWSERS_EXEMPT)
             x->mode = CONFIG_MODE_OFF;

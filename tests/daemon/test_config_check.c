@@ -71,7 +71,6 @@ Test(test_config_check, contradictions)
          "hold.max-size: 2GiB is more than hold.max-total, which is 1GiB"},
         {"hold: {memory: 2MiB, max-size: 1MiB}\n", 2, 16, "more than hold.max-size, which is 1MiB"},
         {"hold: {keepalive: 20s, timeout: 10s}\n", 2, 19, "more than hold.timeout"},
-        {"hold: {release: trickle}\n", 2, 17, "not available in this version; use verdict"},
         {"limits: {connections: 10, connections-per-client: 11}\n", 2, 51,
          "11 is more than limits.connections, which is 10"},
         {"limits: {connections-per-client: 20001}\n", 2, 34, "20000 by default"},
