@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/via.h"
 
 /* The fields of the request that signatures with ;req cover and custom scopes look at. */
 static void check_describe(struct exchange *x)
@@ -50,22 +51,19 @@ static int check_target(struct exchange *x)
     return EXCHANGE_POLICY;
 }
 
-/* RFC 9110 section 7.6.3: our own name in Via, more often than chains of proxies make it. */
-static bool check_loops(const struct exchange *x)
+/* All that rules look at. */
+static void check_subject(const struct exchange *x, struct config_subject *subject)
 {
-    unsigned seen = 0;
-
-    for (size_t i = 0; i < x->request.n_fields; i++) {
-        static const struct dive_span via = {"via", 3};
-        struct dive_span rest = x->request.fields[i].value, member;
-
-        if (!dive_span_caseeq(x->request.fields[i].name, via))
-            continue;
-        while (http_list_next(&rest, &member))
-            if (member.n >= 6 && memmem(member.p, member.n, " dived", 6) != NULL)
-                seen++;
-    }
-    return seen >= 8;
+    *subject = (struct config_subject){
+        .host = x->url.at.host,
+        .port = x->url.at.port,
+        .scheme = x->url.https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .client = (const struct sockaddr *)x->peer,
+        .path = x->path,
+        .method = x->request.method,
+        .listener = x->listener_name,
+        .now = worker_now(x->worker),
+    };
 }
 
 /* A request with Sec-Fetch-Mode is a browser's: the drafts forbid browsers to enforce. */
@@ -80,6 +78,8 @@ static void check_mode(struct exchange *x, const struct config_rule *rule)
         x->mode = rule->mode;
     if (rule != NULL && rule->browsers != CONFIG_BROWSERS_UNSET)
         browsers = rule->browsers;
+    if (rule != NULL && rule->release != CONFIG_RELEASE_UNSET)
+        x->release = rule->release;
     if (http_field_get(&x->request, "Sec-Fetch-Mode") != NULL) {
         if (browsers == CONFIG_BROWSERS_EXEMPT)
             x->mode = CONFIG_MODE_OFF;
@@ -114,6 +114,7 @@ static int check_purge(struct exchange *x)
 int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
+    struct config_subject subject;
     const struct config_rule *rule;
     int next = check_target(x), r;
 
@@ -126,7 +127,7 @@ int check_request(struct exchange *x)
                                "this client's address is not in access.clients");
     if (dive_span_eq(x->request.method, "PURGE"))
         return check_purge(x);
-    if (check_loops(x))
+    if (http_via_is_loop(&x->request)) /* RFC 9110 section 7.6.3 */
         return exchange_refuse(x, 508, "proxy_loop_detected", "the request has been here before");
     if (config->limits.request_body_size > 0 &&
         x->request.content_length > config->limits.request_body_size)
@@ -136,10 +137,15 @@ int check_request(struct exchange *x)
     x->path = strndup(x->url.path.p, x->url.path.n);
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
-    rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
-    if (rule != NULL && rule->deny)
-        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
-                               rule->line);
+    check_subject(x, &subject);
+    x->rule = rule = config_rule_match(config, &subject);
+    if (rule != NULL && rule->deny) {
+        char place[CONFIG_RULE_PLACE];
+
+        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
+                               config_rule_place(rule, place, sizeof(place)));
+    }
+    x->parent = runtime_parent(x->runtime, rule);
     check_mode(x, rule);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)

@@ -66,6 +66,7 @@ struct exchange {
     const struct sockaddr_storage *peer; /* until the client is given back */
     char peer_text[64];
     unsigned listener;
+    const char *listener_name; /* until the client is given back */
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */
     const struct http_authority *fixed;
@@ -103,8 +104,10 @@ struct exchange {
     bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
+    const struct parent *parent; /* proxy towards the origin; the runtime's, or NULL */
 
     /* who decides */
+    const struct config_rule *rule; /* the configuration's, or NULL */
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
