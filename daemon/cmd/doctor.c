@@ -116,11 +116,11 @@ static void print_findings(const struct doctor *d)
 
         while (k < DOCTOR_ERROR && strcmp(state, doctor_states[k]) != 0)
             k++;
-        printf("%s  %-11s ", marks[k], command_string(finding, "check"));
+        printf("%s  %-19s ", marks[k], command_string(finding, "check"));
         command_print_text(command_string(finding, "text"));
         putchar('\n');
         if (advice != NULL)
-            printf("                       -> %s\n", advice);
+            printf("                             -> %s\n", advice);
     }
 }
 

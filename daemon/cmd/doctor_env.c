@@ -208,22 +208,18 @@ static void find_variable(struct doctor *d, size_t i, const char *path)
     int error = bundle_read(d, path, &bundle);
 
     if (error != 0)
-        doctor_find(d, DOCTOR_ERROR, name, SET_IT, "%s reads %s: %s", program, path,
-                    strerror(error));
+        doctor_find(d, DOCTOR_ERROR, name, SET_IT, "%s: %s: %s", program, path, strerror(error));
     else if (!bundle.ours && bundle.another)
         doctor_find(d, DOCTOR_ERROR, name, SET_IT,
-                    "%s trusts the CA that there was before, by %s: it was made anew since",
-                    program, path);
+                    "%s: an older CA of the proxy's is in %s, and today's isn't", program, path);
     else if (!bundle.ours)
-        doctor_find(d, DOCTOR_ERROR, name, SET_IT,
-                    "%s doesn't trust the proxy's CA: it isn't in %s", program, path);
+        doctor_find(d, DOCTOR_ERROR, name, SET_IT, "%s: the proxy's CA isn't in %s", program, path);
     else if (trust_variables[i].whole && bundle.n == 1)
         doctor_find(d, DOCTOR_WARNING, name, SET_IT,
-                    "%s trusts nothing but the proxy's CA: what goes past it (no_proxy, splice) "
-                    "fails",
-                    program);
+                    "%s: nothing but the proxy's CA is in %s: what goes past the proxy fails",
+                    program, path);
     else
-        doctor_find(d, DOCTOR_OK, name, NULL, "%s trusts it, by %s", program, path);
+        doctor_find(d, DOCTOR_OK, name, NULL, "%s: the CA is in %s", program, path);
 }
 
 static const char *const system_stores[] = {
@@ -252,10 +248,10 @@ void doctor_trust(struct doctor *d)
             find_variable(d, i, path);
     }
     if (store != NULL && bundle.ours)
-        doctor_find(d, DOCTOR_OK, "store", NULL, "the machine trusts it, by %s", store);
+        doctor_find(d, DOCTOR_OK, "store", NULL, "the machine trusts the CA: it is in %s", store);
     else if (store != NULL && bundle.another)
         doctor_find(d, DOCTOR_ERROR, "store", "sudo divectl ca trust",
-                    "the machine trusts the CA that there was before, by %s", store);
+                    "an older CA of the proxy's is in %s, and today's isn't", store);
     else
         doctor_find(d, set == 0 ? DOCTOR_ERROR : DOCTOR_NOTE, "store",
                     set == 0 ? SET_IT " (or for all users: sudo divectl ca trust)"
