@@ -198,6 +198,7 @@ static const struct {
     {"CONDA_SSL_VERIFY", "conda", true},
     {"GIT_SSL_CAINFO", "git", true},
     {"CARGO_HTTP_CAINFO", "cargo", true},
+    {"npm_config_cafile", "npm, yarn 1", true},
     {"NODE_EXTRA_CA_CERTS", "npm, yarn, node", false},
 };
 

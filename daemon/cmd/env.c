@@ -55,6 +55,7 @@ static const struct {
     {"CONDA_SSL_VERIFY", ENV_BUNDLE},         /* conda */
     {"GIT_SSL_CAINFO", ENV_BUNDLE},           /* git */
     {"CARGO_HTTP_CAINFO", ENV_BUNDLE},        /* cargo */
+    {"npm_config_cafile", ENV_BUNDLE},        /* npm, yarn 1: over one in an npmrc */
     {"NODE_EXTRA_CA_CERTS", ENV_CERTIFICATE}, /* node, npm, yarn 1: beside its own */
     {"NODE_USE_ENV_PROXY", ENV_ONE},          /* node's fetch */
     {"YARN_HTTP_PROXY", ENV_PROXY},           /* yarn 2 and later */

@@ -11,7 +11,7 @@ import pytest
 
 BOTH = ("http_proxy", "https_proxy", "no_proxy")
 BUNDLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CONDA_SSL_VERIFY",
-           "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "YARN_HTTPS_CA_FILE_PATH")
+           "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO", "npm_config_cafile", "YARN_HTTPS_CA_FILE_PATH")
 
 
 def clean(**more):
