@@ -46,7 +46,6 @@ class SlowSite:
 
     def __init__(self, lab):
         self.lab, self.origin = lab, scripted.Origin()
-        self.large = set()
 
     def url(self, path=""):
         return self.origin.url(path, repos.HOST)
@@ -56,9 +55,11 @@ class SlowSite:
         fields = scripted.signed_fields(self.lab, data) + [("Content-Type", content_type)]
         slow = path.endswith(SLOW) or ("/git/" in path and len(data) > 100_000)
         if slow:
-            self.origin.at(path, lambda request: scripted.Answer(raw=lambda h: drip(h, data, fields)))
+            function = lambda request: scripted.Answer(raw=lambda h: drip(h, data, fields))
         else:
-            self.origin.at(path, body=data, fields=fields)
+            function = lambda request: scripted.Answer(body=data, fields=fields)
+        self.origin.at(path, function)
+        self.origin.at(path.replace("/apt/", "/apt/./"), function)  # as apt asks for them
 
 
 def drip(handler, data, fields):
@@ -96,7 +97,7 @@ def cargo_project(directory, site):
             ("Cargo.toml", '[package]\nname = "x"\nversion = "1.0.0"\n[dependencies]\n'
                            'lab-good = {version = "1", registry = "lab"}\n'),
             ("home/config.toml", f'[registries.lab]\nindex = "sparse+{site.url("/cargo/")}"\n[net]\nretry = 0\n'
-                                 f"[http]\ntimeout = {PATIENCE}\n")):
+                                 f"[http]\ntimeout = {PATIENCE}\n[unstable]\nsparse-registry = true\n")):
         with open(os.path.join(directory, name), "w", encoding="ascii") as f:
             f.write(text)
     return {"CARGO_HOME": os.path.join(directory, "home"),
@@ -148,9 +149,9 @@ def attempt(proxy, directory, command, environment):
             break
     said = [line.strip() for line in (ran.stderr + "\n" + ran.stdout).splitlines() if line.strip()]
     wrong = [line for line in said if any(word in line.lower() for word in
-                                          ("timed", "timeout", "error", "failed", "err:", "slow", "aborted"))]
+                                          ("timed", "timeout", "error", "failed", "err:", "slow", "aborted", "caused"))]
     return {"waits": ran.returncode == 0, "seconds": round(seconds, 1),
-            "said": "" if ran.returncode == 0 else (wrong or said or ["(nothing)"])[0][:200]}
+            "said": "" if ran.returncode == 0 else "; ".join((wrong or said or ["(nothing)"])[:4])[:400]}
 
 
 def measure(lab, site, setting):
