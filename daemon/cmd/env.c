@@ -34,6 +34,8 @@ enum env_value {
     ENV_WGETRC,
     ENV_JAVA,
     ENV_ONE,
+    ENV_SECONDS,      /* how long to wait for a held download; what the user has set stays */
+    ENV_MILLISECONDS, /* the same */
 };
 
 /* Two spellings where programs disagree: curl reads http_proxy in lower case only, wget nothing in
@@ -61,6 +63,10 @@ static const struct {
     {"YARN_HTTP_PROXY", ENV_PROXY},           /* yarn 2 and later */
     {"YARN_HTTPS_PROXY", ENV_PROXY},
     {"YARN_HTTPS_CA_FILE_PATH", ENV_BUNDLE},
+    {"PIP_DEFAULT_TIMEOUT", ENV_SECONDS}, /* 15 s without it */
+    {"CARGO_HTTP_TIMEOUT", ENV_SECONDS},  /* 30 s */
+    {"npm_config_fetch_timeout", ENV_MILLISECONDS},
+    {"YARN_HTTP_TIMEOUT", ENV_MILLISECONDS},
     {"JAVA_TOOL_OPTIONS", ENV_JAVA}, /* every JVM */
     {"WGETRC", ENV_WGETRC},          /* wget */
 };
@@ -84,6 +90,10 @@ static const char *env_text(const struct env *env, enum env_value value)
         return env->java;
     case ENV_ONE:
         return "1";
+    case ENV_SECONDS:
+        return ENV_PATIENCE;
+    case ENV_MILLISECONDS:
+        return ENV_PATIENCE "000";
     }
     return "";
 }
@@ -96,8 +106,14 @@ size_t env_count(void)
 const char *env_get(const struct env *env, size_t i, const char **name)
 {
     const char *text = env_text(env, env_variables[i].value);
+    const char *own;
 
     *name = env_variables[i].name;
+    if (env_variables[i].value == ENV_SECONDS || env_variables[i].value == ENV_MILLISECONDS) {
+        own = getenv(*name);
+        if (own != NULL && own[0] != '\0')
+            return NULL;
+    }
     return text[0] != '\0' ? text : NULL;
 }
 
@@ -208,12 +224,13 @@ static int folder_find(const struct env *env, char folder[ENV_PATH_SIZE])
 static void env_write_wgetrc(struct env *env, const char *folder)
 {
     const char *home = getenv("HOME");
-    char text[ENV_PATH_SIZE + 32], own[ENV_PATH_SIZE];
+    char text[ENV_PATH_SIZE + 64], own[ENV_PATH_SIZE];
 
     snprintf(own, sizeof(own), "%s/.wgetrc", home != NULL ? home : "");
     if (home != NULL && access(own, F_OK) == 0)
         return;
-    snprintf(text, sizeof(text), "ca_certificate = %s\n", env->bundle);
+    snprintf(text, sizeof(text), "ca_certificate = %s\nread_timeout = " ENV_PATIENCE "\n",
+             env->bundle);
     if (file_write(folder, WGETRC_NAME, text, strlen(text), env->wgetrc) != 0)
         env->wgetrc[0] = '\0';
 }

@@ -16,6 +16,8 @@
 #define ENV_PATH_SIZE 4096
 #define ENV_STORE_PASSWORD "changeit" /* Java's own; it protects nothing */
 
+#define ENV_PATIENCE "3600" /* seconds: hold.timeout as it comes */
+
 struct env {
     char proxy[300];                 /* "http://127.0.0.1:3128" */
     char certificate[ENV_PATH_SIZE]; /* of the CA; "": TLS isn't opened */
@@ -35,6 +37,7 @@ int env_find_proxy(const struct config *config, struct env *env) DIVE_MUST_USE;
 
 /* The variables, in the order in which they are printed. NULL: this one isn't set. */
 size_t env_count(void);
+/* How long a user wants to wait stays as it is. */
 const char *env_get(const struct env *env, size_t i, const char **name);
 
 /* PEM certificates as a PKCS #12 store of trusted ones, as Java's keytool makes it. malloc'd, the

@@ -70,7 +70,9 @@ static int print_json(const struct env *env)
 static void print_comments(const struct env *env)
 {
     printf("# apt reads files only, e.g. /etc/apt/apt.conf.d/95dived:\n"
-           "#   Acquire::http::Proxy \"%s\"; Acquire::https::Proxy \"%s\";\n",
+           "#   Acquire::http::Proxy \"%s\"; Acquire::https::Proxy \"%s\";\n"
+           "#   Acquire::http::Timeout \"" ENV_PATIENCE
+           "\"; Acquire::https::Timeout \"" ENV_PATIENCE "\";\n",
            env->proxy, env->proxy);
     if (env->bundle[0] != '\0') {
         fputs("#   Acquire::https::CAInfo \"", stdout);

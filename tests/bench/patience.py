@@ -128,7 +128,7 @@ def commands(directory, proxy, site):
         "go": ([["go", "mod", "download", "lab.example/good@v1.0.0"]],
                {"GOPROXY": site.url("/go"), "GONOSUMDB": "*", "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local",
                 "GOPATH": inside("go/path"), "GOCACHE": inside("go/cache"), "GOENV": "off"}),
-        "cargo": ([[cargo, "fetch"]], cargo_project(inside("cargo"), site)),
+        "cargo": ([[cargo, "--config", f"http.timeout={PATIENCE}", "fetch"]], cargo_project(inside("cargo"), site)),
         "git": ([["git", "-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={PATIENCE}", "clone",
                   site.url("/git/good.git"), "got"]],
                 {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}),

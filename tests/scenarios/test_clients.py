@@ -94,9 +94,10 @@ def test_wget(through, site, tmp_path):
     need("wget")
     assert through("wget", "-q", "-O", "out", site.url("/files/good"), cwd=tmp_path).returncode == 0
     assert (tmp_path / "out").read_bytes() == web.content(50_000, "good")
+    before = len(through.proxy.log_entries())
     ran = through("wget", "-O", "bad", site.url("/files/forged"), cwd=tmp_path)
     assert ran.returncode == 8 and f"ERROR 403: {REASON}" in ran.said
-    assert not (tmp_path / "bad").read_bytes()
+    assert not (tmp_path / "bad").read_bytes() and len(through.proxy.log_entries()) <= before + 2  # with its CONNECT
 
 
 def test_apt(through, site, tmp_path):
@@ -123,6 +124,7 @@ def test_apt(through, site, tmp_path):
     was_verified(through, "good.deb")
     ran = through("apt-get", "download", "lab-forged", cwd=tmp_path, **conf)
     assert ran.returncode == 100 and f"403  {REASON}" in ran.said and not list(tmp_path.glob("lab-forged*")), ran.said
+    assert was_blocked(through, "forged.deb") == 1
 
 
 def test_pip(through, site, tmp_path):
@@ -135,7 +137,7 @@ def test_pip(through, site, tmp_path):
     was_verified(through, "lab_good-1.0")
     ran = through(*pip, "lab-forged", cwd=tmp_path, PIP_CONFIG_FILE=os.devnull)
     assert ran.returncode == 1 and f"403 Client Error: {REASON}" in ran.said, ran.said
-    assert len(os.listdir(tmp_path / "got")) == 1
+    assert len(os.listdir(tmp_path / "got")) == 1 and was_blocked(through, "lab_forged-1.0") == 1
 
 
 def test_npm(through, site, tmp_path):
@@ -148,7 +150,7 @@ def test_npm(through, site, tmp_path):
     was_verified(through, "lab-good-1.0.0.tgz")
     ran = through("npm", "pack", "lab-forged", cwd=tmp_path, **settings)
     assert ran.returncode != 0 and f"403 {REASON}" in ran.said, ran.said
-    assert not (tmp_path / "lab-forged-1.0.0.tgz").exists()
+    assert not (tmp_path / "lab-forged-1.0.0.tgz").exists() and was_blocked(through, "lab-forged-1.0.0.tgz") == 1
 
 
 def test_go(through, site, tmp_path):
@@ -161,6 +163,7 @@ def test_go(through, site, tmp_path):
     ran = through("go", "mod", "download", "lab.example/forged@v1.0.0", cwd=tmp_path, **settings)
     assert ran.returncode == 1 and f"403 {REASON}" in ran.said, ran.said
     assert not list(tmp_path.glob("go/pkg/mod/cache/download/lab.example/forged/@v/*.zip"))
+    assert was_blocked(through, "forged/@v/v1.0.0.zip") == 1
 
 
 def test_cargo(through, site, tmp_path):
@@ -184,7 +187,7 @@ def test_cargo(through, site, tmp_path):
     was_verified(through, "lab-good.crate")
     ran = through(cargo, "fetch", cwd=tmp_path / "forged", **settings)
     assert ran.returncode == 101 and "403" in ran.said, ran.said  # cargo prints the number only
-    assert was_blocked(through, "lab-forged.crate") >= 1
+    assert was_blocked(through, "lab-forged.crate") == 1
     assert not list((tmp_path / "home").glob("registry/cache/*/lab-forged*"))
 
 

@@ -16,7 +16,8 @@ BUNDLES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", 
 
 def clean(**more):
     """This environment without what the commands set."""
-    names = {*BUNDLES, "NODE_EXTRA_CA_CERTS", "JAVA_TOOL_OPTIONS", "WGETRC"}
+    names = {*BUNDLES, "NODE_EXTRA_CA_CERTS", "JAVA_TOOL_OPTIONS", "WGETRC", "PIP_DEFAULT_TIMEOUT", "CARGO_HTTP_TIMEOUT",
+             "npm_config_fetch_timeout", "YARN_HTTP_TIMEOUT"}
     env = {k: v for k, v in os.environ.items() if k not in names and not k.lower().endswith("_proxy")}
     return {**env, **more}
 
@@ -54,6 +55,17 @@ def test_env_for_a_shell(proxy):
     for comment in ("# apt", "Acquire::https::Proxy", "# docker", "daemon.json", "divectl ca trust"):
         assert comment in ran.stdout
     assert json.loads(ctl(proxy, "env", "--json").stdout).items() <= env.items()
+
+
+def test_clients_are_made_patient_but_not_against_their_user(proxy):
+    """A covered download is silent while it is held: longer than some clients wait as they come."""
+    env = json.loads(ctl(proxy, "env", "--json", env=clean(CARGO_HTTP_TIMEOUT="7")).stdout)
+    assert int(env["PIP_DEFAULT_TIMEOUT"]) == int(env["npm_config_fetch_timeout"]) / 1000 == 3600
+    assert "CARGO_HTTP_TIMEOUT" not in env
+    assert ctl(proxy, "run", "sh", "-c", "echo $CARGO_HTTP_TIMEOUT", env=clean(CARGO_HTTP_TIMEOUT="7")).stdout == "7\n"
+    if "WGETRC" in env:
+        with open(env["WGETRC"], encoding="ascii") as f:
+            assert "read_timeout = 3600" in f.read()
 
 
 def test_env_quotes_for_each_shell(proxy, tmp_path):
