@@ -166,14 +166,14 @@ static bool is_listening(const struct config *old, const struct config_address *
 
 /* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without.
  */
-static int bind_first(const struct config_address *address)
+static int bind_first(const struct config_listener *how)
 {
-    int fd = listener_bind(address, false);
+    int fd = listener_bind(how, false);
 
     if (fd < 0)
         return -1;
     close(fd);
-    return listener_bind(address, true);
+    return listener_bind(how, true);
 }
 
 /* One socket for each worker and listener; -1 where `old` listens already. Row by row. */
@@ -187,16 +187,18 @@ static int *bind_listeners(const struct config *config, const struct config *old
     if (sockets == NULL)
         return NULL;
     for (; made < n * workers; made++) {
-        const struct config_address *address = &config->listeners.v[made % n].address;
+        const struct config_listener *how = &config->listeners.v[made % n];
+        const struct config_address *address = &how->address;
         bool open = is_listening(old, address);
 
         if (!open)
-            sockets[made] = made < n ? bind_first(address) : listener_bind(address, true);
+            sockets[made] = made < n ? bind_first(how) : listener_bind(how, true);
         else
             sockets[made] = -1;
         if (!open && sockets[made] < 0) {
-            find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s", address->text,
-                 strerror(errno));
+            find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s%s", address->text,
+                 strerror(errno),
+                 how->tproxy && errno == EPERM ? " (tproxy needs CAP_NET_ADMIN)" : "");
             break;
         }
     }

@@ -25,7 +25,13 @@ static void check_describe(struct exchange *x)
  * section 7.4). */
 static int check_target(struct exchange *x)
 {
-    int r = http_url_from_request(&x->url, &x->request, x->tls, x->fixed);
+    bool transparent = x->destination.kind != 0;
+    const struct http_authority *fallback = x->fixed;
+    int r;
+
+    if (fallback == NULL && transparent)
+        fallback = &x->destination;
+    r = http_url_from_request(&x->url, &x->request, x->tls, fallback);
 
     if (r == HTTP_E_NOMEM)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
@@ -33,6 +39,17 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, http_error_status(r), "http_request_error", "%s",
                                http_error_text(r));
     x->url_known = true;
+    /* The client thinks that it talks to the origin; what talks to a proxy is not what the firewall
+     * sends here, and must not lead elsewhere. */
+    if (transparent && x->url.form != HTTP_TARGET_ORIGIN && x->url.form != HTTP_TARGET_ASTERISK)
+        return exchange_refuse(x, 400, "http_request_error",
+                               "a transparent listener takes neither CONNECT nor whole URLs");
+    if (x->fixed == NULL && transparent) {
+        if (x->url.at.port == x->destination.port)
+            return EXCHANGE_POLICY;
+        return exchange_refuse(x, 421, "http_request_error",
+                               "Host has another port than the connection");
+    }
     if (x->fixed == NULL) {
         if (x->url.form == HTTP_TARGET_ABSOLUTE)
             return EXCHANGE_POLICY;
@@ -121,7 +138,7 @@ int check_request(struct exchange *x)
     if (!config_networks_match(&config->access.clients, (const struct sockaddr *)x->peer))
         return exchange_refuse(x, 403, "http_request_denied",
                                "this client's address is not in access.clients");
-    if (dive_span_eq(x->request.method, "PURGE"))
+    if (dive_span_eq(x->request.method, "PURGE") && x->destination.kind == 0)
         return check_purge(x);
     if (check_loops(x))
         return exchange_refuse(x, 508, "proxy_loop_detected", "the request has been here before");
@@ -134,10 +151,14 @@ int check_request(struct exchange *x)
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
+    if (rule == NULL && x->destination.kind != 0)
+        rule = config_rule_match(config, x->destination.host, (const struct sockaddr *)x->peer,
+                                 x->path);
     if (rule != NULL && rule->deny)
         return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
                                rule->line);
     check_mode(x, rule);
+    destination_start(x);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "verification can't begin: %s",

@@ -128,6 +128,7 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->keepalive);
     verify_trace(x);
     verify_stop(x);
+    destination_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
@@ -153,7 +154,7 @@ void exchange_give_back(struct exchange *x)
     x->client = NULL;
     x->peer = NULL;
     x->fixed = NULL;
-    x->route = NULL;
+    x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -383,6 +384,10 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
+    if (start->destination != NULL) {
+        x->destination = *start->destination;
+        x->route = x->destination.host;
+    }
     x->done = start->done;
     x->arg = start->arg;
     x->post.fn = exchange_on_post;

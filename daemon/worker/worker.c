@@ -120,6 +120,8 @@ static void worker_set_listeners(struct worker *worker, const int *sockets, size
         listener = worker_find_listener(worker, address);
         if (listener != NULL) {
             listener->index = (unsigned)i;
+            if (config->listeners.v[i].tproxy && listener_allow_foreign(listener) != 0)
+                log_error("worker", "%s: tproxy: %s", address->text, strerror(errno));
             if (sockets[i] >= 0)
                 close(sockets[i]); /* nobody would accept from it, and SO_REUSEPORT would give it
                                       clients */
