@@ -46,6 +46,11 @@ struct config_listener {
     const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
+    bool tproxy;                           /* connections come by TPROXY, not by REDIRECT */
+    enum config_other_protocols other;     /* transparent: neither TLS nor HTTP */
+    enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
+    enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
+    struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
 };
 
 /* A DNS server as libunbound takes it. */
@@ -79,7 +84,7 @@ struct config {
     unsigned workers; /* 0: auto, one per CPU that we may use */
 
     struct {
-        struct config_listener *v; /* at least one; explicit only in this version */
+        struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
     struct {

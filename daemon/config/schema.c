@@ -13,6 +13,9 @@
 
 #define X(id, word) word,
 static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
+static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
+static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
+static const char *const ech[] = {CONFIG_ECH(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};
@@ -98,7 +101,17 @@ ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
 ITEM("listeners[].name", NAME, OPEN, config_listener, name, NULL,
     "What rules call it by; when absent the address as written here."),
 ITEM("listeners[].mode", WORD, 0, config_listener, mode, listener_modes,
-    "`explicit` (when absent): clients are told to use a proxy. `transparent` is not available in this version."),
+    "`explicit` (when absent): clients are told to use a proxy. `transparent`: a firewall sends connections here that were meant for others (nft REDIRECT or TPROXY)."),
+ITEM("listeners[].tproxy", BOOL, 0, config_listener, tproxy, NULL,
+    "Of a transparent listener: `true` for TPROXY, which needs CAP_NET_ADMIN; `false` (when absent) for REDIRECT."),
+ITEM("listeners[].other", WORD, 0, config_listener, other, other_protocols,
+    "Of a transparent listener: what is neither TLS nor HTTP; `pass` (when absent) it on unseen, or `close` it."),
+ITEM("listeners[].no-sni", WORD, 0, config_listener, no_sni, no_sni,
+    "Of a transparent listener: TLS that doesn't say for which host; `splice` (tunnel it unseen and unverified) or `close`. When absent: `close` where `dive.mode` is `enforce` and TLS is intercepted, else `splice`."),
+ITEM("listeners[].ech", WORD, 0, config_listener, ech, ech,
+    "Of a transparent listener: TLS with an encrypted_client_hello extension. `intercept` (when absent): by the server name that can be seen, as if the extension weren't there. `splice` and `close` also hit every client that sends a decoy (GREASE), as all current browsers do."),
+ITEM("listeners[].proxy-protocol", NETWORK, LIST, config_listener, proxy_protocol, NULL,
+    "Networks of load balancers that begin each connection with a PROXY protocol header (v1 or v2), which says who the client is. They must send it; connections from elsewhere to this listener are closed."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
 KEY("admin.socket", PATH, NULLABLE, admin.socket, "/run/dived/control.sock",

@@ -129,6 +129,7 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->trickle);
     verify_trace(x);
     verify_stop(x);
+    destination_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
@@ -155,7 +156,7 @@ void exchange_give_back(struct exchange *x)
     x->peer = NULL;
     x->listener_name = NULL;
     x->fixed = NULL;
-    x->route = NULL;
+    x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -387,6 +388,10 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
+    if (start->destination != NULL) {
+        x->destination = *start->destination;
+        x->route = x->destination.host;
+    }
     x->done = start->done;
     x->arg = start->arg;
     x->post.fn = exchange_on_post;
