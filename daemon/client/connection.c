@@ -44,6 +44,7 @@ static void client_destroy(struct loop_node *node)
 
     assert(c->state == CLIENT_CLOSED && c->exchange == NULL && c->tunnel_start == NULL &&
            !loop_timer_is_set(&c->timer));
+    http_head_clear(&c->head);
     runtime_unref(&c->runtime);
     free(c);
 }
@@ -56,6 +57,7 @@ static void client_end(struct client_connection *c, bool in_order, const char *w
     client_connection_set_state(c, CLIENT_CLOSED);
     exchange_abort(&c->exchange, why);
     tunnel_abort(&c->tunnel_start, why);
+    authentication_clear(&c->authentication);
     loop_timer_stop(&c->timer);
     loop_cancel(&c->worker->loop, &c->node);
     if (in_order)
@@ -213,6 +215,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
     struct exchange_start start = {
         .worker = c->worker,
         .runtime = c->runtime,
+        .user = c->authentication.user,
         .client = &c->channel,
         .head = head,
         .peer = &c->peer,
@@ -232,20 +235,74 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
     }
 }
 
-static void client_start_request(struct client_connection *c, struct http_head *head)
+static void client_start_admitted(struct client_connection *c, struct http_head *head)
 {
-    c->requests++;
-    loop_timer_stop(&c->timer);
-    if (c->runtime != c->worker->runtime) {
-        runtime_unref(&c->runtime);
-        c->runtime = runtime_ref(c->worker->runtime);
-    }
     if (dive_span_eq(head->method, "CONNECT") && !c->in_tunnel) {
         client_connection_set_state(c, CLIENT_TUNNEL);
         tunnel_start(c, head);
         return;
     }
     client_start_exchange(c, head);
+}
+
+static void client_on_authenticated(void *arg, enum authentication_result result)
+{
+    struct client_connection *c = arg;
+    struct http_head head = c->head;
+
+    c->head = (struct http_head){0};
+    loop_timer_stop(&c->timer);
+    if (result == AUTHENTICATION_PASSED)
+        client_start_admitted(c, &head);
+    else
+        client_connection_challenge(c, &head);
+}
+
+static void client_start_request(struct client_connection *c, struct http_head *head)
+{
+    const struct authentication_request request = {
+        .worker = c->worker,
+        .runtime = c->worker->runtime,
+        .client = (const struct sockaddr *)&c->peer,
+        .client_text = c->peer_text,
+        .in_tunnel = c->in_tunnel,
+        .head = head,
+    };
+    enum authentication_result result;
+
+    c->requests++;
+    loop_timer_stop(&c->timer);
+    if (c->runtime != c->worker->runtime) {
+        runtime_unref(&c->runtime);
+        c->runtime = runtime_ref(c->worker->runtime);
+    }
+    result = authentication_ask(&c->authentication, &request, client_on_authenticated, c);
+    if (result == AUTHENTICATION_PASSED) {
+        client_start_admitted(c, head);
+    } else if (result == AUTHENTICATION_REFUSED) {
+        client_connection_challenge(c, head);
+    } else {
+        c->head = *head;
+        client_connection_set_state(c, CLIENT_AUTHENTICATE);
+        stream_want(&c->channel.stream, 0);
+        loop_timer_set(&c->timer, c->runtime->config->timeouts.client_head_ms);
+    }
+}
+
+void client_connection_flush_then_read(struct client_connection *c)
+{
+    int r = channel_flush(&c->channel);
+
+    if (c->state != CLIENT_AUTHENTICATE)
+        client_connection_set_state(c, CLIENT_AUTHENTICATE);
+    if (r == STREAM_WAIT) {
+        loop_timer_set(&c->timer, c->runtime->config->timeouts.client_write_ms);
+        stream_want(&c->channel.stream, STREAM_WRITE);
+    } else if (r == 1) {
+        client_connection_read_requests(c);
+    } else {
+        client_end(c, false, "the client left");
+    }
 }
 
 /* One head; more than one in a row only by way of the loop. */
@@ -268,6 +325,9 @@ static void client_read_head(struct client_connection *c)
             return;
         }
         if (r == HTTP_DONE) {
+            /* Passwords don't stay where they were read. */
+            if (http_field_get(&head, "Proxy-Authorization") != NULL)
+                explicit_bzero(c->channel.in.memory + c->channel.in.start, consumed);
             buffer_consume(&c->channel.in, consumed);
             c->scan = (struct http_scan){0};
             client_start_request(c, &head);
@@ -319,7 +379,7 @@ void client_connection_read_requests(struct client_connection *c)
     stream_want(&c->channel.stream, STREAM_READ);
 }
 
-/* ---- TLS inside a tunnel ---- */
+/* ---- TLS: a listener's, and inside a tunnel ---- */
 
 static void client_handshake(struct client_connection *c)
 {
@@ -330,13 +390,18 @@ static void client_handshake(struct client_connection *c)
         return;
     if (r == 1) {
         c->requests = 0;
-        client_connection_read_requests(c);
+        if (!c->in_tunnel && authentication_take_certificate(
+                                 &c->authentication, c->channel.stream.ssl, c->peer_text) != 0)
+            client_end(c, false, "out of memory");
+        else
+            client_connection_read_requests(c);
         return;
     }
     tls_failure_read(&why, c->channel.stream.ssl, -1);
-    log_info("tls", "%s: the client's handshake for %s failed: %s%s", c->peer_text, c->tunnel.host,
-             why.text,
-             why.kind == TLS_FAILURE_ALERT ? " (does it trust the interception CA?)" : "");
+    log_info("tls", "%s: the client's handshake for %s failed: %s%s", c->peer_text,
+             c->in_tunnel ? c->tunnel.host : "the proxy", why.text,
+             c->in_tunnel && why.kind == TLS_FAILURE_ALERT ? " (does it trust the interception CA?)"
+                                                           : "");
     client_end(c, false, "TLS handshake failed");
 }
 
@@ -358,6 +423,12 @@ static void client_on_event(void *arg, unsigned events)
         break;
     case CLIENT_HANDSHAKE:
         client_handshake(c);
+        break;
+    case CLIENT_AUTHENTICATE:
+        if (events & STREAM_GONE)
+            client_end(c, false, "the client left");
+        else if (events & STREAM_WRITE)
+            client_connection_flush_then_read(c);
         break;
     case CLIENT_LINGER:
         if (buffer_length(&c->channel.out) > 0)
@@ -385,6 +456,30 @@ static void client_name_peer(struct client_connection *c)
     else
         inet_ntop(AF_INET6, &v6->sin6_addr, address, sizeof(address));
     snprintf(c->peer_text, sizeof(c->peer_text), "%s", address);
+}
+
+/* The first bytes: requests, or the TLS that the listener speaks. */
+static void client_begin(struct client_connection *c, unsigned listener)
+{
+    const struct access *access = c->runtime->access;
+    SSL_CTX *context = listener < access->n_tls ? access->tls[listener] : NULL;
+    const struct config_listener *config = &c->runtime->config->listeners.v[listener];
+    SSL *ssl;
+
+    c->authentication.demanded = config->authenticate_given && config->authenticate;
+    c->authentication.exempt = config->authenticate_given && !config->authenticate;
+    if (context == NULL) {
+        client_connection_read_requests(c);
+        return;
+    }
+    ssl = SSL_new(context);
+    if (ssl == NULL || stream_start_tls(&c->channel.stream, ssl, NULL, 0) != 0) {
+        SSL_free(ssl);
+        client_end(c, false, "out of memory");
+        return;
+    }
+    SSL_set_accept_state(ssl);
+    client_connection_accept_tls(c);
 }
 
 void client_connection_open(struct worker *worker, unsigned listener, int fd,
@@ -420,7 +515,7 @@ void client_connection_open(struct worker *worker, unsigned listener, int fd,
     TAILQ_INSERT_TAIL(&worker->clients, c, link);
     atomic_fetch_add_explicit(&worker->shared->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&metrics.connections, 1, memory_order_relaxed);
-    client_connection_read_requests(c);
+    client_begin(c, listener);
 }
 
 bool client_connection_drain(struct client_connection *c)

@@ -6,17 +6,21 @@
  *               v                                                    |
  *   accept -> HEAD --request--> EXCHANGE ----------------------------+--> LINGER --> CLOSED
  *               |                                                    |
+ *               +--> AUTHENTICATE: a password is being checked; then as from HEAD, or 407
+ *               |
  *               +--CONNECT--> TUNNEL (tunnel.c) --TLS--> HANDSHAKE --> HEAD (within the tunnel)
  *                               `--relayed until both sides are done--> CLOSED
  */
 #ifndef DIVED_CLIENT_CONNECTION_H
 #define DIVED_CLIENT_CONNECTION_H
 
+#include "access/authenticate.h"
 #include "exchange/exchange.h"
 
 /* clang-format off */
 #define CLIENT_STATES(X)         \
     X(HEAD, "head")              \
+    X(AUTHENTICATE, "authenticate") \
     X(EXCHANGE, "exchange")      \
     X(TUNNEL, "tunnel")          \
     X(HANDSHAKE, "handshake")    \
@@ -39,7 +43,10 @@ struct client_connection {
     char peer_text[64];
     unsigned listener;
 
-    bool tls;                     /* we accepted TLS on it */
+    struct authentication authentication; /* who it is */
+    struct http_head head;                /* AUTHENTICATE: whose credentials are being checked */
+
+    bool tls;                     /* we accepted TLS in a tunnel */
     bool in_tunnel;               /* and/or it is the inside of a CONNECT */
     struct http_authority tunnel; /* then: what every request in it must be for */
     char route[HTTP_HOST_MAX];    /* and the host that CONNECT named */
@@ -68,6 +75,11 @@ void client_connection_set_state(struct client_connection *c, enum client_state 
 void client_connection_read_requests(struct client_connection *c);
 /* Goes on with the TLS handshake that was started on the stream; then reads requests. */
 void client_connection_accept_tls(struct client_connection *c);
+/* Authentication has refused the request of `head` (cleared): answers it, and goes on with the next
+ * one if it can (challenge.c). */
+void client_connection_challenge(struct client_connection *c, struct http_head *head);
+/* Writes what is queued; then reads requests again. */
+void client_connection_flush_then_read(struct client_connection *c);
 /* Ends after an answer of our own that is queued in `out`. */
 void client_connection_finish(struct client_connection *c, enum exchange_fate fate);
 

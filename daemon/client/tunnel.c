@@ -113,6 +113,7 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .duration_ms = loop_now_ms(&c->worker->loop) - t->started_ms,
             .exchange = t->id,
             .client = c->peer_text,
+            .user = c->authentication.user,
             .method = dive_span_str("CONNECT"),
             .url = t->url.authority[0] != '\0' ? t->url.authority : NULL,
             .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,

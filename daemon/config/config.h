@@ -65,6 +65,14 @@ struct config_strings {
 struct config_listener {
     struct config_address address;
     enum config_listener_mode mode;
+    bool authenticate;
+    bool authenticate_given; /* else as access.require says */
+    struct {
+        const char *certificate; /* PEM with its chain; NULL: without TLS */
+        const char *key;
+        const char *client_ca;                             /* or NULL */
+        enum config_client_certificate client_certificate; /* never UNSET with TLS */
+    } tls;
 };
 
 /* A DNS server as libunbound takes it. */
@@ -194,6 +202,16 @@ struct config {
             uint16_t *v;
             size_t n;
         } connect_ports;
+        enum config_require require;
+        const char *htpasswd;     /* NULL: no Basic */
+        const char *realm;        /* printable ASCII without quotes */
+        int64_t remember_ms;      /* a password that was right */
+        unsigned failed_attempts; /* a minute */
+        struct {
+            const char *keytab; /* NULL: no Negotiate */
+            const char *service;
+            const char *realm; /* NULL: users are called by their whole principal */
+        } negotiate;
     } access;
     struct {
         struct config_rule *v;

@@ -25,6 +25,7 @@
     X(BOOL, "boolean", "booleans", sizeof(bool))                                                   \
     X(WORD, "word", "words", sizeof(unsigned))                                                     \
     X(VERSION, "word", "words", 0)                                                                 \
+    X(LABEL, "text", "texts", sizeof(char *))                                                      \
     X(USER_AGENT, "text", "texts", sizeof(char *))                                                 \
     X(URL, "URL", "URLs", sizeof(char *))                                                          \
     X(PATH, "path", "paths", sizeof(char *))                                                       \

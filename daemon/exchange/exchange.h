@@ -42,6 +42,7 @@ struct exchange_start {
     struct http_head *head; /* taken over and cleared */
     const struct sockaddr_storage *peer;
     const char *peer_text;
+    const char *user; /* who asks, or NULL; copied */
     unsigned listener;
     bool tls;                           /* the client speaks TLS with us */
     const struct http_authority *fixed; /* inside a tunnel: the only authority there; else NULL */

@@ -65,6 +65,7 @@ struct exchange {
     struct channel *client;
     const struct sockaddr_storage *peer; /* until the client is given back */
     char peer_text[64];
+    char *user; /* who asks, or NULL */
     unsigned listener;
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */

@@ -129,6 +129,8 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
     if (r != 0)
         return r;
     r = runtime_make_interception(*out, check_only, why, why_size);
+    if (r == 0)
+        r = access_new(&(*out)->access, (*out)->config, why, why_size);
     if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
         r = DIVE_E_STATE;
     if (r != 0)
@@ -152,6 +154,7 @@ void runtime_unref(struct runtime **runtime)
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);
+    access_free(&r->access);
     guard_free(&r->guard);
     resolver_settings_clear(&r->resolver);
     config_unref(&r->config);
