@@ -142,8 +142,8 @@ static const char *read_line(struct htpasswd *h, char *line, size_t n, unsigned 
     *e = (struct htpasswd_entry){line, colon + 1, number};
     if (strlen(e->hash) != (size_t)(line + n - e->hash) || strlen(e->hash) > HTPASSWD_HASH_MAX)
         return "its hash is too long or has a NUL";
-    for (const char *p = e->hash; *p != '\0'; p++)
-        if (!is_hash_char(*p) && *p != ',' && *p != '{')
+    for (const char *p = e->hash; e->hash[0] == '$' && *p != '\0'; p++)
+        if (!is_hash_char(*p))
             return "its hash has a character that no hash has (is there a second colon?)";
     work = hash_work(e->hash, &why);
     if (work == 0)

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 #include "client/connection.h"
 #include "core/log.h"
@@ -16,8 +17,13 @@
 static void challenge_log(struct client_connection *c, const struct http_head *head, const char *id)
 {
     const struct authentication_refusal *refusal = &c->authentication.refusal;
+    struct http_url url;
+    bool known = http_url_from_request(&url, head, c->tls, c->in_tunnel ? &c->tunnel : NULL) == 0;
+    char *text = known ? http_url_string(&url, c->runtime->config->log.redact_query) : NULL;
+    struct timeval now = {0};
     struct access_entry entry = {
-        .started_unix_ms = worker_now(c->worker) * 1000,
+        .url = text,
+        .host = known ? url.at.host : NULL,
         .exchange = id,
         .client = c->peer_text,
         .user = c->authentication.user,
@@ -27,7 +33,11 @@ static void challenge_log(struct client_connection *c, const struct http_head *h
         .listener = c->listener,
     };
 
+    gettimeofday(&now, NULL);
+    entry.started_unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
     access_log_entry(&c->worker->log_line, &entry);
+    free(text);
+    http_url_clear(&url);
 }
 
 /* Is the connection good for another request? Content of this one would have to be read first. */

@@ -3,6 +3,8 @@
  * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
  * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -220,9 +222,29 @@ static bool verify_trace_can_wait(const struct exchange *x)
            x->request.n_bytes + object_meta(x->object)->head.n_bytes <= VERIFY_TRACE_HEADS;
 }
 
+/* libdive's trace, with who asked, which it doesn't know. malloc'd, or NULL. */
+static char *verify_make_trace(const struct exchange *x)
+{
+    char *trace = NULL, *quoted = NULL, *whole = NULL;
+    json_t *user;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0)
+        return NULL;
+    if (x->user == NULL || trace[0] != '{')
+        return trace;
+    user = json_string(x->user);
+    quoted = user != NULL ? json_dumps(user, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+    json_decref(user);
+    if (quoted == NULL || asprintf(&whole, "{\"user\":%s,%s", quoted, trace + 1) < 0)
+        whole = NULL;
+    free(quoted);
+    free(trace);
+    return whole;
+}
+
 void verify_trace(struct exchange *x)
 {
-    char *trace = NULL;
+    char *trace;
 
     if (x->verifier == NULL)
         return;
@@ -231,16 +253,14 @@ void verify_trace(struct exchange *x)
     if (x->runtime->config->trace.entries == 0)
         return;
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
+    trace = x->trace_waits ? NULL : verify_make_trace(x);
+    if (trace != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
 }
 
 static char *verify_render(void *arg)
 {
-    const struct exchange *x = arg;
-    char *trace = NULL;
-
-    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
+    return verify_make_trace(arg);
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))
