@@ -221,6 +221,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
         .peer = &c->peer,
         .peer_text = c->peer_text,
         .listener = c->listener,
+        .listener_name = c->listener_name,
         .tls = c->tls,
         .fixed = c->in_tunnel ? &c->tunnel : NULL,
         .route = c->in_tunnel ? c->route : NULL,
@@ -508,6 +509,9 @@ void client_connection_open(struct worker *worker, unsigned listener, int fd,
     c->worker = worker;
     c->runtime = runtime_ref(worker->runtime);
     c->listener = listener;
+    if (listener < c->runtime->config->listeners.n)
+        snprintf(c->listener_name, sizeof(c->listener_name), "%s",
+                 c->runtime->config->listeners.v[listener].name);
     c->peer = *peer;
     client_name_peer(c);
     loop_timer_init(&c->timer, &worker->loop, client_on_timeout, c);

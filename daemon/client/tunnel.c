@@ -553,7 +553,15 @@ static int tunnel_check(struct tunnel *t, const char **text)
     *text = "CONNECT to this port is not allowed (access.connect-ports)";
     if (!config_port_allowed(config, t->url.at.port))
         return 403;
-    rule = config_rule_match(config, t->url.at.host, peer, NULL);
+    rule = config_rule_match(config, &(struct config_subject){
+                                         .host = t->url.at.host,
+                                         .port = t->url.at.port,
+                                         .scheme = CONFIG_SCHEME_HTTPS,
+                                         .client = peer,
+                                         .user = c->authentication.user,
+                                         .listener = c->listener_name,
+                                         .now = worker_now(c->worker),
+                                     });
     *text = "denied by a rule";
     if (rule != NULL && rule->deny)
         return 403;

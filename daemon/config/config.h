@@ -12,6 +12,8 @@
  *      load*.c       nodes + table -> struct config
  *      check.c       what no single key can tell: contradictions, repetitions, risks
  *      match.c       the questions that the data path asks of it
+ *      rule.h        rules: who decides about a request
+ *      types.h       plain values; words.h: those that are words
  *      reference.c   table -> docs/configuration.md
  *      arena, problems: memory that goes at once, the list of findings
  *
@@ -30,6 +32,8 @@
 #include <sys/socket.h>
 
 #include "config/match.h"
+#include "config/rule.h"
+#include "config/types.h"
 #include "config/words.h"
 #include "core/log.h"
 #include "lib/error.h"
@@ -38,31 +42,8 @@
 #define CONFIG_PROBLEMS_MAX 20 /* errors, and as many warnings; what comes after is counted */
 #define CONFIG_LIST_MAX 65536  /* entries of one list */
 
-/* An address to listen on. `text` is as given and names it in logs and metrics. */
-struct config_address {
-    const char *text;
-    struct sockaddr_storage addr;
-    socklen_t len; /* 0: there is none */
-};
-
-/* A network in CIDR notation; an IPv4 network also matches its v4-mapped IPv6 addresses. */
-struct config_network {
-    int family; /* AF_INET, AF_INET6; 0: there is none */
-    uint8_t bytes[16];
-    unsigned prefix; /* bits */
-};
-
-struct config_networks {
-    struct config_network *v;
-    size_t n;
-};
-
-struct config_strings {
-    const char **v;
-    size_t n;
-};
-
 struct config_listener {
+    const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
     bool authenticate;
@@ -99,17 +80,6 @@ struct config_scope {
     const char *host;       /* host glob, lower case, or NULL */
     const char *path;       /* path glob, or NULL */
     const char *media_type; /* "type/subtype" or "type/" "*", any case, or NULL */
-};
-
-/* All criteria that are given must hold. At least one criterion and one action are given. */
-struct config_rule {
-    const char *host;              /* host glob, lower case, or NULL */
-    struct config_network client;  /* family 0: any */
-    const char *path;              /* path glob, or NULL */
-    enum config_mode mode;         /* UNSET: as dive.mode says */
-    enum config_browsers browsers; /* UNSET: as dive.browsers says */
-    bool deny;                     /* refuse the request: 403, whatever DIVE would say */
-    unsigned line;                 /* in the file, for logs and traces */
 };
 
 struct config {
@@ -198,10 +168,7 @@ struct config {
     } state;
     struct {
         struct config_networks clients;
-        struct {
-            uint16_t *v;
-            size_t n;
-        } connect_ports;
+        struct config_ports connect_ports;
         enum config_require require;
         const char *htpasswd;     /* NULL: no Basic */
         const char *realm;        /* printable ASCII without quotes */

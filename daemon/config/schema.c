@@ -25,6 +25,7 @@ static const char *const error_bodies[] = {CONFIG_ERROR_BODIES(X) NULL};
 static const char *const reports[] = {CONFIG_REPORTS(X) NULL};
 static const char *const release[] = {CONFIG_RELEASE(X) NULL};
 static const char *const log_formats[] = {CONFIG_LOG_FORMATS(X) NULL};
+static const char *const schemes[] = {CONFIG_SCHEMES(X) NULL};
 #undef X
 #define X(id, token, cap) token,
 static const char *const versions[] = {DIVE_VERSIONS(X) NULL};
@@ -49,6 +50,7 @@ static_assert(sizeof(struct config_dns_server) == sizeof(char *),
 #define NULLABLE SCHEMA_NULLABLE
 #define REQUIRED SCHEMA_REQUIRED
 #define OPEN SCHEMA_OPEN
+#define SOME (SCHEMA_OPEN | SCHEMA_LIST | SCHEMA_ONE) /* one value or a list of them */
 
 #define AT(member) offsetof(struct config, member)
 #define SECTION(path, help)                                                                        \
@@ -95,6 +97,8 @@ ITEMS("listeners", listeners, config_listener, "[{address: \"127.0.0.1:3128\", m
     "Where clients connect. At least one."),
 ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
     "Address and port to listen on."),
+ITEM("listeners[].name", NAME, OPEN, config_listener, name, NULL,
+    "What rules call it by; when absent the address as written here."),
 ITEM("listeners[].mode", WORD, 0, config_listener, mode, listener_modes,
     "`explicit` (when absent): clients are told to use a proxy. `transparent` is not available in this version."),
 ITEM("listeners[].authenticate", BOOL, 0, config_listener, authenticate, NULL,
@@ -247,14 +251,33 @@ KEY("access.negotiate.realm", LABEL, NULLABLE, access.negotiate.realm, "null",
     "Only principals of this realm are let in, and are called by their name without it; null: every realm that the KDC vouches for, by the whole principal."),
 
 ITEMS("rules", rules, config_rule, "[]",
-    "Exceptions by host, client and path. The first one that matches counts, and no other. Each names at least one criterion (`host`, `client`, `path`) and one action (`mode`, `browsers`, `deny`)."),
-ITEM("rules[].host", HOST_GLOB, OPEN, config_rule, host, NULL, "Hosts."),
-ITEM("rules[].client", NETWORK, OPEN, config_rule, client, NULL, "The client's network."),
-ITEM("rules[].path", PATH_GLOB, OPEN, config_rule, path, NULL, "Paths of URLs."),
+    "Exceptions for some requests. The first one that fits counts, and no other. Each names at least one criterion (`host` to `time`), all that it names must hold, of several values any; and at least one action (`mode` to `cache`). See docs/rules.md."),
+ITEM("rules[].host", HOST_GLOB, SOME, config_rule, host, NULL, "Hosts."),
+ITEM("rules[].client", NETWORK, SOME, config_rule, client, NULL, "The client's network."),
+ITEM("rules[].destination", NETWORK, SOME, config_rule, destination, NULL,
+    "The network of the address that the client connects to: known in transparent mode, and where a URL has an address for a host."),
+ITEM("rules[].port", PORT, SOME, config_rule, port, NULL, "The origin's port."),
+ITEM("rules[].scheme", WORD, SOME, config_rule, scheme, schemes, "The URL's scheme; CONNECT counts as https."),
+ITEM("rules[].path", PATH_GLOB, SOME, config_rule, path, NULL, "Paths of URLs."),
+ITEM("rules[].method", METHOD, SOME, config_rule, method, NULL, "Methods of requests, in upper case as they come."),
+ITEM("rules[].user", NAME, SOME, config_rule, user, NULL,
+    "Names of authenticated users; `\"*\"`: any."),
+ITEM("rules[].listener", NAME, SOME, config_rule, listener, NULL, "Names of listeners (`listeners[].name`)."),
+ITEM("rules[].time", WINDOW, SOME, config_rule, time, NULL,
+    "Hours of local time: `mon-fri 08:00-18:00`, `sat`, `22:00-06:00` (into the next day)."),
 ITEM("rules[].mode", WORD, OPEN, config_rule, mode, modes, "Instead of `dive.mode`."),
 ITEM("rules[].browsers", WORD, OPEN, config_rule, browsers, browsers, "Instead of `dive.browsers`."),
 ITEM("rules[].deny", BOOL, OPEN, config_rule, deny, NULL,
     "`true`: the request is refused with a 403. `false`: an exception from a later rule that denies."),
+ITEM("rules[].splice", SWITCH, OPEN, config_rule, splice, NULL,
+    "`true`: TLS is tunnelled unseen, and therefore not verified. `false`: it is opened, whatever `interception.splice` says."),
+ITEM("rules[].require", SWITCH, OPEN, config_rule, require, NULL,
+    "`true`: what no DIVE policy covers is blocked, as by `dive.unsupported: block`. `false`: it is let through."),
+ITEM("rules[].require-components", COMPONENT, SOME, config_rule, require_components, NULL,
+    "Components (RFC 9421) that a signature must cover to count: `\"@path\";req` and `\"@authority\";req` bind it to its URL. DIVE-Sig signatures (draft 00) cover the content alone and don't count then."),
+ITEM("rules[].release", WORD, OPEN, config_rule, release, release, "Instead of `hold.release`."),
+ITEM("rules[].cache", SWITCH, OPEN, config_rule, cache, NULL,
+    "`false`: neither stored nor served from what is stored."),
 
 SECTION("limits", "Bounds on what peers may use."),
 NUMBER("limits.head-size", SIZE, 0, limits.head_size, "64KiB", KIB, 16 * MIB,

@@ -219,10 +219,36 @@ static bool ip_literal(const char *text, char out[VALUE_HOST_BUF])
            inet_ntop(family, bytes, out, VALUE_HOST_BUF);
 }
 
+/* With stars that aren't a label alone at the front: what is left must look like a name. */
+static int star_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why *why)
+{
+    size_t n = strlen(text), ends = text[0] == '.' ? 1 : 0;
+    char name[VALUE_HOST_BUF], normal[VALUE_HOST_BUF];
+
+    if (n > DIVE_DOMAIN_MAX)
+        return value_wrong(why, "is longer than a host name");
+    if (strspn(text, ".*") == n)
+        return value_wrong(why, "is no host glob; write \"*\" for every host");
+    if (strspn(text, "0123456789.*") == n)
+        return value_wrong(why, "looks like a part of an IP address; write a network: client or "
+                                "destination of a rule");
+    for (size_t i = 0; i <= n; i++) {
+        name[i] = text[i] == '*' ? 'x' : text[i];
+        out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 'a' - 'A') : text[i];
+    }
+    if (ends || value_dns_name(name, normal, why)) {
+        out[0] = '\0';
+        return value_wrong(why, "is no host glob; write \"*.example.com\", \".example.com\" or "
+                                "\"cdn*.example.com\"");
+    }
+    return 0;
+}
+
 int value_host_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why *why)
 {
     char name[VALUE_HOST_BUF];
-    bool below = strncmp(text, "*.", 2) == 0;
+    bool below = strncmp(text, "*.", 2) == 0 || text[0] == '.';
+    size_t skip = below ? (text[0] == '.' ? 1 : 2) : 0;
     int r;
 
     out[0] = '\0';
@@ -234,18 +260,15 @@ int value_host_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why
         return 0;
     if (strstr(text, "://"))
         return value_wrong(why, "is a URL; write its host name alone");
-    if (text[0] == '.')
-        return value_wrong(why, "begins with a dot; write \"*%.200s\" for all names below", text);
     if (strchr(text, '/'))
         return value_wrong(why, "has a \"/\"; host names alone, networks go into \"client\"");
     if (strchr(text, ':'))
         return value_wrong(why, "has a port; a host is meant whatever the port");
-    if (strchr(below ? text + 2 : text, '*'))
-        return value_wrong(why, "has a \"*\" within; it may only stand alone or first, as in "
-                                "\"*.example.com\"");
-    r = value_dns_name(below ? text + 2 : text, name, why);
+    if (strchr(text + skip, '*'))
+        return star_glob(text, out, why);
+    r = value_dns_name(text + skip, name, why);
     if (r)
         return r;
-    snprintf(out, VALUE_HOST_BUF, "%s%.*s", below ? "*." : "", DIVE_DOMAIN_MAX, name);
+    snprintf(out, VALUE_HOST_BUF, "%.*s%.*s", (int)skip, text, DIVE_DOMAIN_MAX, name);
     return 0;
 }

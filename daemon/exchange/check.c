@@ -66,6 +66,22 @@ static bool check_loops(const struct exchange *x)
     return seen >= 8;
 }
 
+/* All that rules look at. */
+static void check_subject(const struct exchange *x, struct config_subject *subject)
+{
+    *subject = (struct config_subject){
+        .host = x->url.at.host,
+        .port = x->url.at.port,
+        .scheme = x->url.https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .client = (const struct sockaddr *)x->peer,
+        .path = x->path,
+        .method = x->request.method,
+        .user = x->user,
+        .listener = x->listener_name,
+        .now = worker_now(x->worker),
+    };
+}
+
 /* A request with Sec-Fetch-Mode is a browser's: the drafts forbid browsers to enforce. */
 static void check_mode(struct exchange *x, const struct config_rule *rule)
 {
@@ -111,6 +127,7 @@ static int check_purge(struct exchange *x)
 int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
+    struct config_subject subject;
     const struct config_rule *rule;
     int next = check_target(x), r;
 
@@ -133,10 +150,14 @@ int check_request(struct exchange *x)
     x->path = strndup(x->url.path.p, x->url.path.n);
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
-    rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
-    if (rule != NULL && rule->deny)
-        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
-                               rule->line);
+    check_subject(x, &subject);
+    x->rule = rule = config_rule_match(config, &subject);
+    if (rule != NULL && rule->deny) {
+        char place[CONFIG_RULE_PLACE];
+
+        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
+                               config_rule_place(rule, place, sizeof(place)));
+    }
     check_mode(x, rule);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)

@@ -153,6 +153,7 @@ void exchange_give_back(struct exchange *x)
     /* From here on the connection may go at any time, and what was borrowed from it. */
     x->client = NULL;
     x->peer = NULL;
+    x->listener_name = NULL;
     x->fixed = NULL;
     x->route = NULL;
 }
@@ -381,6 +382,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->peer = start->peer;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
+    x->listener_name = start->listener_name;
     x->tls = start->tls;
     if (x->client != NULL && stream_is_tls(&x->client->stream))
         x->tls_version = SSL_get_version(x->client->stream.ssl);

@@ -67,6 +67,7 @@ struct exchange {
     char peer_text[64];
     char *user; /* who asks, or NULL */
     unsigned listener;
+    const char *listener_name; /* until the client is given back */
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */
     const struct http_authority *fixed;
@@ -105,6 +106,7 @@ struct exchange {
     struct dive_request dive_request;
 
     /* who decides */
+    const struct config_rule *rule; /* the configuration's, or NULL */
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */

@@ -64,7 +64,7 @@ Test(test_config_check, contradictions)
          "the same as dns.stub[0]"},
         {"dive: {versions: []}\n", 2, 18, "at least one"},
         {"dive: {scopes: [{name: x-a}]}\n", 2, 17, "needs a host, a path or a media-type"},
-        {"rules: [{mode: off}]\n", 2, 9, "needs a host, a client or a path"},
+        {"rules: [{mode: off}]\n", 2, 9, "needs a criterion"},
         {"rules: [{host: a.example}]\n", 2, 9, "does nothing"},
         {"rules: [{host: a.example, deny: true, mode: off}]\n", 2, 33, "what is denied"},
         {"hold: {max-size: 2GiB, max-total: 1GiB}\n", 2, 18,
@@ -167,7 +167,8 @@ Test(test_config_check, many_rules_in_little_time, .timeout = 20)
     cr_assert_eq(config_parse("t", NULL, text, n, &cfg, &problems), 0);
     cr_assert_eq(problems.n, 0);
     cr_assert_eq(cfg->rules.n, 20000);
-    cr_assert_eq(config_rule_match(cfg, "h19999.example", NULL, NULL), &cfg->rules.v[19999]);
+    cr_assert_eq(config_rule_match(cfg, &(struct config_subject){.host = "h19999.example"}),
+                 &cfg->rules.v[19999]);
     config_unref(&cfg);
     config_problems_free(&problems);
 }
