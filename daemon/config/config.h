@@ -46,6 +46,19 @@ struct config_listener {
     const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
+    bool tproxy;                           /* connections come by TPROXY, not by REDIRECT */
+    enum config_other_protocols other;     /* transparent: neither TLS nor HTTP */
+    enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
+    enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
+    struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
+    bool authenticate;
+    bool authenticate_given; /* else as access.require says */
+    struct {
+        const char *certificate; /* PEM with its chain; NULL: without TLS */
+        const char *key;
+        const char *client_ca;                             /* or NULL */
+        enum config_client_certificate client_certificate; /* never UNSET with TLS */
+    } tls;
 };
 
 /* A DNS server as libunbound takes it. */
@@ -79,7 +92,7 @@ struct config {
     unsigned workers; /* 0: auto, one per CPU that we may use */
 
     struct {
-        struct config_listener *v; /* at least one; explicit only in this version */
+        struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
     struct {
@@ -164,6 +177,16 @@ struct config {
     struct {
         struct config_networks clients;
         struct config_ports connect_ports;
+        enum config_require require;
+        const char *htpasswd;     /* NULL: no Basic */
+        const char *realm;        /* printable ASCII without quotes */
+        int64_t remember_ms;      /* a password that was right */
+        unsigned failed_attempts; /* a minute */
+        struct {
+            const char *keytab; /* NULL: no Negotiate */
+            const char *service;
+            const char *realm; /* NULL: users are called by their whole principal */
+        } negotiate;
     } access;
     struct {
         bool enabled;                /* the proxy answers requests for itself */

@@ -93,6 +93,7 @@ static void exchange_free(void *arg)
         http_head_clear(&x->response);
     http_head_clear(&x->whole);
     free(x->path);
+    free(x->user);
     object_unref(&x->object);
     http_url_clear(&x->url);
     free(x);
@@ -129,6 +130,7 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->trickle);
     verify_trace(x);
     verify_stop(x);
+    destination_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
@@ -155,7 +157,7 @@ void exchange_give_back(struct exchange *x)
     x->peer = NULL;
     x->listener_name = NULL;
     x->fixed = NULL;
-    x->route = NULL;
+    x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -371,8 +373,10 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     struct timeval now;
 
     *out = NULL;
-    if (x == NULL)
+    if (x == NULL || (start->user != NULL && (x->user = strdup(start->user)) == NULL)) {
+        free(x);
         return DIVE_E_NOMEM;
+    }
     x->worker = start->worker;
     x->runtime = runtime_ref(start->runtime);
     x->client = start->client;
@@ -383,10 +387,14 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->listener = start->listener;
     x->listener_name = start->listener_name;
     x->tls = start->tls;
-    if (x->tls && x->client != NULL)
+    if (x->client != NULL && stream_is_tls(&x->client->stream))
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
+    if (start->destination != NULL) {
+        x->destination = *start->destination;
+        x->route = x->destination.host;
+    }
     x->done = start->done;
     x->arg = start->arg;
     x->post.fn = exchange_on_post;

@@ -56,6 +56,13 @@ enum exchange_state {
         EXCHANGE_STATE_COUNT
 };
 
+/* Transparent: is the address that the client connected to one of the host's? */
+enum destination_proof {
+    DESTINATION_UNPROVEN = 0,
+    DESTINATION_PENDING,
+    DESTINATION_PROVEN,
+};
+
 /* What a stage says: the state to go on with, or that it waits for an event. */
 #define EXCHANGE_WAIT (-1)
 
@@ -65,12 +72,16 @@ struct exchange {
     struct channel *client;
     const struct sockaddr_storage *peer; /* until the client is given back */
     char peer_text[64];
+    char *user; /* who asks, or NULL */
     unsigned listener;
     const char *listener_name; /* until the client is given back */
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */
     const struct http_authority *fixed;
     const char *route;
+    struct http_authority destination; /* transparent: an address, and the route; else kind 0 */
+    enum destination_proof proof;
+    struct resolver_query *destination_query;
     exchange_done_fn *done;
     void *arg;
 
@@ -249,6 +260,13 @@ int after_verdict(struct exchange *x);
 
 /* Moves request content on; called before the stage while x->pumping. As a stage. */
 int request_pump(struct exchange *x);
+
+/* ---- destination.c ---- */
+/* Asks the resolver, if it is to be known; stopped when the exchange closes. */
+void destination_start(struct exchange *x);
+void destination_stop(struct exchange *x);
+/* Always PROVEN where the proxy itself chose the address, and in TLS. */
+enum destination_proof destination_proof(const struct exchange *x);
 
 /* ---- verify.c ---- */
 /* 0 or DIVE_E*; without a verifier nothing is done. */
