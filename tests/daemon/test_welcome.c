@@ -83,7 +83,7 @@ Test(test_welcome, the_address_is_the_one_that_the_client_used)
                       has(&answer, row[i].port),
                   "%s", row[i].authority);
         cr_assert(has(&answer, "AB:CD") && has(&answer, "It blocks nothing."));
-        cr_assert_not(has(&answer, "@"), "each place is filled in");
+        cr_assert_not(has(&answer, "=@") || has(&answer, ">@") || has(&answer, "\"@"));
         welcome_clear(&answer);
     }
     X509_free(certificate);
