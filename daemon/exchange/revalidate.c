@@ -46,6 +46,7 @@ void revalidate_in_background(struct exchange *x)
         .user = x->user,
         .listener = x->listener,
         .tls = x->tls,
+        .destination = x->destination.kind != 0 ? &x->destination : NULL,
         .done = revalidate_over,
     };
 
