@@ -237,6 +237,14 @@ def test_407_to_connect_keeps_the_connection(gate, lab, body):
         assert status == 200 and content == body[GOOD]
 
 
+def test_what_follows_a_refused_connect_is_not_read_as_requests(gate, lab):
+    target = f"{HOST}:{lab.ports['http']}"
+    answer = gate.raw(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
+                      + request(lab, basic(ALICE)))
+    assert answer.startswith(b"HTTP/1.1 407 ") and answer.count(b"HTTP/1.1 ") == 1, answer
+    assert answer.how == "eof", answer
+
+
 def test_head_and_content_after_407(gate, lab):
     with contextlib.closing(gate.connect()) as s:
         assert ask(gate, s, lab, method="HEAD")[0] == 407
