@@ -481,12 +481,10 @@ static void client_name_peer(struct client_connection *c)
     snprintf(c->peer_text, sizeof(c->peer_text), "%s", address);
 }
 
-/* The TLS that the listener speaks; what was read behind a PROXY header belongs to it. */
-static void client_begin_tls(struct client_connection *c)
+/* The listener speaks TLS itself; what is in `in` is its beginning. */
+static void client_begin_tls(struct client_connection *c, SSL_CTX *context)
 {
-    const struct access *access = c->runtime->access;
-    SSL_CTX *context = c->listener < access->n_tls ? access->tls[c->listener] : NULL;
-    SSL *ssl = context != NULL ? SSL_new(context) : NULL;
+    SSL *ssl = SSL_new(context);
 
     if (ssl == NULL || stream_start_tls(&c->channel.stream, ssl, buffer_data(&c->channel.in),
                                         buffer_length(&c->channel.in)) != 0) {
@@ -503,19 +501,20 @@ static void client_begin_tls(struct client_connection *c)
 static void client_begin(struct client_connection *c, const struct sockaddr_storage *destination)
 {
     const struct config_listener *how = &c->runtime->config->listeners.v[c->listener];
+    const struct access *access = c->runtime->access;
+    bool transparent = how->mode == CONFIG_LISTENER_TRANSPARENT;
 
+    /* Who doesn't know of a proxy can't say to it who they are. */
     c->authentication.demanded = how->authenticate_given && how->authenticate;
-    c->authentication.exempt = how->authenticate_given && !how->authenticate;
-    if (how->tls.certificate != NULL) {
-        client_begin_tls(c);
-        return;
-    }
-    if (how->mode != CONFIG_LISTENER_TRANSPARENT) {
+    c->authentication.exempt = transparent || (how->authenticate_given && !how->authenticate);
+    if (transparent) {
+        client_connection_set_state(c, CLIENT_TUNNEL);
+        transparent_start(c, destination);
+    } else if (c->listener < access->n_tls && access->tls[c->listener] != NULL) {
+        client_begin_tls(c, access->tls[c->listener]);
+    } else {
         client_connection_read_requests(c);
-        return;
     }
-    client_connection_set_state(c, CLIENT_TUNNEL);
-    transparent_start(c, destination);
 }
 
 /* The header is consumed; what follows in `in` is the client's. */

@@ -51,7 +51,7 @@ struct client_connection {
     struct authentication authentication; /* who it is */
     struct http_head head;                /* AUTHENTICATE: whose credentials are being checked */
 
-    bool tls;                     /* we accepted TLS in it, with a minted certificate */
+    bool tls;                     /* we accepted TLS in a tunnel */
     bool counted;                 /* by the census */
     bool in_tunnel;               /* and/or it is the inside of a CONNECT, or of TLS that came by a
                                    * transparent listener */

@@ -71,6 +71,24 @@ static bool is_loopback(const struct config_address *address)
     return ntohl(in->sin_addr.s_addr) >> 24 == 127;
 }
 
+static void check_transparent(struct loader *l, size_t i, const struct node *item)
+{
+    static const char *const keys[] = {"tproxy", "other", "no-sni", "ech"};
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    bool enforces = l->cfg->dive.mode == CONFIG_MODE_ENFORCE && l->cfg->interception.enabled;
+
+    if (listener->no_sni == CONFIG_NO_SNI_UNSET)
+        listener->no_sni = enforces ? CONFIG_NO_SNI_CLOSE : CONFIG_NO_SNI_SPLICE;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        return;
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+        if (node_get(item, keys[k]))
+            problems_error(l->problems, key_place(item, keys[k]),
+                           "listeners[%zu].%s: says something about transparent listeners only; "
+                           "write mode: transparent",
+                           i, keys[k]);
+}
+
 /* TLS towards clients, and what is asked of them in it. */
 static void check_listener_tls(struct loader *l, size_t i, const struct node *item)
 {
@@ -95,24 +113,6 @@ static void check_listener_tls(struct loader *l, size_t i, const struct node *it
     if (*asked != CONFIG_CLIENT_CERTIFICATE_NONE && !node_get(tls, "client-ca"))
         problems_error(l->problems, key_place(tls, "client-certificate"),
                        "listeners[%zu].tls: client-certificate needs a client-ca", i);
-}
-
-static void check_transparent(struct loader *l, size_t i, const struct node *item)
-{
-    static const char *const keys[] = {"tproxy", "other", "no-sni", "ech"};
-    struct config_listener *listener = &l->cfg->listeners.v[i];
-    bool enforces = l->cfg->dive.mode == CONFIG_MODE_ENFORCE && l->cfg->interception.enabled;
-
-    if (listener->no_sni == CONFIG_NO_SNI_UNSET)
-        listener->no_sni = enforces ? CONFIG_NO_SNI_CLOSE : CONFIG_NO_SNI_SPLICE;
-    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
-        return;
-    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
-        if (node_get(item, keys[k]))
-            problems_error(l->problems, key_place(item, keys[k]),
-                           "listeners[%zu].%s: says something about transparent listeners only; "
-                           "write mode: transparent",
-                           i, keys[k]);
 }
 
 static void check_listener(struct loader *l, size_t i, const struct node *item)

@@ -13,11 +13,11 @@
 
 #define X(id, word) word,
 static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
-static const char *const client_certificates[] = {CONFIG_CLIENT_CERTIFICATES(X) NULL};
-static const char *const requires[] = {CONFIG_REQUIRES(X) NULL};
 static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
 static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
 static const char *const ech[] = {CONFIG_ECH(X) NULL};
+static const char *const client_certificates[] = {CONFIG_CLIENT_CERTIFICATES(X) NULL};
+static const char *const requires[] = {CONFIG_REQUIRES(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};

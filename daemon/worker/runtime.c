@@ -171,6 +171,7 @@ static void runtime_free(struct runtime *r)
 {
     access_free(&r->access);
     parents_free(&r->parents);
+    access_free(&r->access);
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);
