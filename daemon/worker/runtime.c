@@ -169,7 +169,6 @@ struct runtime *runtime_ref(struct runtime *runtime)
 
 static void runtime_free(struct runtime *r)
 {
-    access_free(&r->access);
     parents_free(&r->parents);
     access_free(&r->access);
     SSL_CTX_free(r->accept_context);
