@@ -256,8 +256,7 @@ static void tunnel_relay(struct tunnel *t)
 static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {tls,      c->tunnel.host, c->tunnel.port,
-                                   c->route, t->parent,      NULL};
+    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
 
     if (t->failure.status != 0)
         origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
