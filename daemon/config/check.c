@@ -71,15 +71,28 @@ static bool is_loopback(const struct config_address *address)
     return ntohl(in->sin_addr.s_addr) >> 24 == 127;
 }
 
+static void check_transparent(struct loader *l, size_t i, const struct node *item)
+{
+    static const char *const keys[] = {"tproxy", "other", "no-sni", "ech"};
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    bool enforces = l->cfg->dive.mode == CONFIG_MODE_ENFORCE && l->cfg->interception.enabled;
+
+    if (listener->no_sni == CONFIG_NO_SNI_UNSET)
+        listener->no_sni = enforces ? CONFIG_NO_SNI_CLOSE : CONFIG_NO_SNI_SPLICE;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        return;
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+        if (node_get(item, keys[k]))
+            problems_error(l->problems, key_place(item, keys[k]),
+                           "listeners[%zu].%s: says something about transparent listeners only; "
+                           "write mode: transparent",
+                           i, keys[k]);
+}
+
 static void check_listener(struct loader *l, size_t i, const struct node *item)
 {
     struct config_listener *listener = &l->cfg->listeners.v[i];
 
-    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
-        problems_error(l->problems, key_place(item, "mode"),
-                       "listeners[%zu].mode: transparent is not available in this version; use "
-                       "explicit",
-                       i);
     if (listener->name && strlen(listener->name) > CONFIG_NAME_MAX)
         problems_error(l->problems, key_place(item, "name"),
                        "listeners[%zu].name: is longer than %d characters", i, CONFIG_NAME_MAX);
@@ -91,6 +104,13 @@ static void check_listener(struct loader *l, size_t i, const struct node *item)
                            listener->name, j);
             break;
         }
+    check_transparent(l, i, item);
+    for (size_t j = 0; j < listener->proxy_protocol.n; j++)
+        if (listener->proxy_protocol.v[j].family && listener->proxy_protocol.v[j].prefix == 0)
+            problems_warning(l->problems, key_place(item, "proxy-protocol"),
+                             "listeners[%zu].proxy-protocol: a network of all addresses lets every "
+                             "client choose the address that it is known by",
+                             i);
     for (size_t j = 0; j < i; j++)
         if (same_address(&listener->address, &l->cfg->listeners.v[j].address)) {
             problems_error(l->problems, key_place(item, "address"),
@@ -359,9 +379,6 @@ static void check_hold(struct loader *l)
     check_order(l, "hold.memory", &cfg->hold.memory, "hold.max-size", cfg->hold.max_size, true);
     check_order(l, "hold.keepalive", &cfg->hold.keepalive_ms, "hold.timeout", cfg->hold.timeout_ms,
                 false);
-    if (cfg->hold.release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, place_of(l, "hold.release"),
-                       "hold.release: trickle is not available in this version; use verdict");
 }
 
 static void check_limits(struct loader *l)

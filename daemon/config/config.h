@@ -46,6 +46,11 @@ struct config_listener {
     const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
+    bool tproxy;                           /* connections come by TPROXY, not by REDIRECT */
+    enum config_other_protocols other;     /* transparent: neither TLS nor HTTP */
+    enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
+    enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
+    struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
 };
 
 /* A DNS server as libunbound takes it. */
@@ -79,7 +84,7 @@ struct config {
     unsigned workers; /* 0: auto, one per CPU that we may use */
 
     struct {
-        struct config_listener *v; /* at least one; explicit only in this version */
+        struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
     struct {
@@ -147,6 +152,8 @@ struct config {
         int64_t timeout_ms;
         int64_t keepalive_ms; /* 0: no interim responses */
         enum config_release release;
+        int64_t tail;                /* bytes that stay until the verdict; release: tail, trickle */
+        int64_t trickle_interval_ms; /* between two pieces; release: trickle */
     } hold;
     struct {
         const char *directory; /* NULL: memory only */
@@ -163,6 +170,10 @@ struct config {
         struct config_networks clients;
         struct config_ports connect_ports;
     } access;
+    struct {
+        bool enabled;                /* the proxy answers requests for itself */
+        struct config_strings names; /* host globs, lower case: names that are ours */
+    } welcome;
     struct {
         struct config_rule *v;
         size_t n;
@@ -186,6 +197,7 @@ struct config {
         int64_t origin_pool_idle_ms;
         int64_t tunnel_idle_ms;
         int64_t drain_ms;
+        int64_t upgrade_drain_ms; /* the same, of a process that has a successor */
     } timeouts;
     struct {
         const char *access; /* path, "-", or NULL: off */

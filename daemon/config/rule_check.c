@@ -63,10 +63,6 @@ static void check_actions(struct loader *l, size_t i, const struct node *item,
     }
     if (rule->mode == CONFIG_MODE_OFF)
         exclude(l, i, item, "mode", off, COUNT(off), "with mode: off nothing is verified or held");
-    if (rule->release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, node_get(item, "release")->place,
-                       "rules[%zu].release: trickle is not available in this version; use verdict",
-                       i);
 }
 
 static void check_listeners(struct loader *l, size_t i, const struct node *item,

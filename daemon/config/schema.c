@@ -13,6 +13,9 @@
 
 #define X(id, word) word,
 static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
+static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
+static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
+static const char *const ech[] = {CONFIG_ECH(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};
@@ -98,7 +101,17 @@ ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
 ITEM("listeners[].name", NAME, OPEN, config_listener, name, NULL,
     "What rules call it by; when absent the address as written here."),
 ITEM("listeners[].mode", WORD, 0, config_listener, mode, listener_modes,
-    "`explicit` (when absent): clients are told to use a proxy. `transparent` is not available in this version."),
+    "`explicit` (when absent): clients are told to use a proxy. `transparent`: a firewall sends connections here that were meant for others (nft REDIRECT or TPROXY)."),
+ITEM("listeners[].tproxy", BOOL, 0, config_listener, tproxy, NULL,
+    "Of a transparent listener: `true` for TPROXY, which needs CAP_NET_ADMIN; `false` (when absent) for REDIRECT."),
+ITEM("listeners[].other", WORD, 0, config_listener, other, other_protocols,
+    "Of a transparent listener: what is neither TLS nor HTTP; `pass` (when absent) it on unseen, or `close` it."),
+ITEM("listeners[].no-sni", WORD, 0, config_listener, no_sni, no_sni,
+    "Of a transparent listener: TLS that doesn't say for which host; `splice` (tunnel it unseen and unverified) or `close`. When absent: `close` where `dive.mode` is `enforce` and TLS is intercepted, else `splice`."),
+ITEM("listeners[].ech", WORD, 0, config_listener, ech, ech,
+    "Of a transparent listener: TLS with an encrypted_client_hello extension. `intercept` (when absent): by the server name that can be seen, as if the extension weren't there. `splice` and `close` also hit every client that sends a decoy (GREASE), as all current browsers do."),
+ITEM("listeners[].proxy-protocol", NETWORK, LIST, config_listener, proxy_protocol, NULL,
+    "Networks of load balancers that begin each connection with a PROXY protocol header (v1 or v2), which says who the client is. They must send it; connections from elsewhere to this listener are closed."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
 KEY("admin.socket", PATH, NULLABLE, admin.socket, "/run/dived/control.sock",
@@ -199,7 +212,11 @@ NUMBER("hold.timeout", DURATION, 0, hold.timeout_ms, "1h", SECOND, 7 * DAY,
 NUMBER("hold.keepalive", DURATION, 0, hold.keepalive_ms, "0s", 0, HOUR,
     "While a body is held: send a `100 Continue` interim response this often, for clients whose read timeout is short; 0s: never."),
 WORD("hold.release", hold.release, release, "verdict",
-    "`verdict`: not one byte before it. `trickle` is not available in this version."),
+    "`verdict`: not one byte before it. `tail`: all but the last `tail` bytes go out as they come, once policy, key and signature are verified and only the content is left to be; if it fails, the connection is broken off. `trickle`: the same, but only 1 KiB each `trickle-interval`. Both hand out unverified bytes: see the threat model."),
+NUMBER("hold.tail", SIZE, 0, hold.tail, "64KiB", 1, GIB,
+    "With `tail` and `trickle`: how much of the end of what has arrived stays until the verdict; what is not larger never leaves before it."),
+NUMBER("hold.trickle-interval", DURATION, 0, hold.trickle_interval_ms, "5s", 100, HOUR,
+    "With `trickle`: how often 1 KiB goes out; for the first time after as long."),
 
 SECTION("cache", "The cache of verified responses (RFC 9111)."),
 KEY("cache.directory", PATH, NULLABLE, cache.directory, "/var/cache/dived/objects",
@@ -224,6 +241,12 @@ KEY("access.clients", NETWORK, LIST, access.clients, "[127.0.0.0/8, \"::1/128\"]
     "Networks whose clients are served; all others get a 403."),
 KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
     "Ports that CONNECT may name."),
+
+SECTION("welcome", "What the proxy says when it is asked for itself (`http://127.0.0.1:3128/`): how to use it, its CA, a PAC file."),
+KEY("welcome.enabled", BOOL, 0, welcome.enabled, "true",
+    "Whether it does, for those who are in `access.clients`."),
+KEY("welcome.names", HOST_GLOB, LIST, welcome.names, "[]",
+    "Names by which clients may ask for it, beside `localhost` and the address that they are connected to."),
 
 ITEMS("rules", rules, config_rule, "[]",
     "Exceptions for some requests. The first one that fits counts, and no other. Each names at least one criterion (`host` to `time`), all that it names must hold, of several values any; and at least one action (`mode` to `cache`). See docs/rules.md."),
@@ -290,6 +313,8 @@ NUMBER("timeouts.tunnel-idle", DURATION, 0, timeouts.tunnel_idle_ms, "15m", SECO
     "Of a tunnel without a byte in either direction."),
 NUMBER("timeouts.drain", DURATION, 0, timeouts.drain_ms, "30s", 0, DAY,
     "How long transfers may go on after SIGTERM."),
+NUMBER("timeouts.upgrade-drain", DURATION, 0, timeouts.upgrade_drain_ms, "1h", 0, 7 * DAY,
+    "How long they may go on in the old process after another one has taken over (SIGUSR2, `divectl upgrade`)."),
 
 SECTION("log", "Both logs are reopened on SIGUSR1."),
 KEY("log.access", LOG_PATH, NULLABLE, log.access, "\"-\"",

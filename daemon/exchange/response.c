@@ -133,7 +133,8 @@ static void response_invalidate(struct exchange *x)
     struct invalidate changed;
     struct store_key key;
 
-    if (x->worker->shared->store == NULL || invalidate_is_safe_method(x->request.method))
+    if (x->worker->shared->store == NULL || invalidate_is_safe_method(x->request.method) ||
+        destination_proof(x) == DESTINATION_UNPROVEN)
         return;
     if (invalidate_of(&changed, x->request.method, &x->url, &x->response) != 0) {
         store_purge_host(x->worker->shared->store, x->url.at.host);
@@ -152,6 +153,8 @@ static int response_begin(struct exchange *x)
 
     if (resume_is_under_way(x))
         return resume_response(x);
+    if (destination_proof(x) != DESTINATION_PROVEN)
+        x->caches = false;
     response_invalidate(x);
     next = validated_response(x);
     if (next != EXCHANGE_JUDGE)

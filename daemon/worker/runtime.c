@@ -165,13 +165,8 @@ struct runtime *runtime_ref(struct runtime *runtime)
     return runtime;
 }
 
-void runtime_unref(struct runtime **runtime)
+static void runtime_free(struct runtime *r)
 {
-    struct runtime *r = *runtime;
-
-    *runtime = NULL;
-    if (r == NULL || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) > 1)
-        return;
     parents_free(&r->parents);
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
@@ -180,4 +175,38 @@ void runtime_unref(struct runtime **runtime)
     resolver_settings_clear(&r->resolver);
     config_unref(&r->config);
     free(r);
+}
+
+static _Atomic bool runtime_frees_deferred;
+static struct runtime *_Atomic runtime_dead;
+
+void runtime_defer_frees(void)
+{
+    atomic_store(&runtime_frees_deferred, true);
+}
+
+void runtime_reap(void)
+{
+    struct runtime *r = atomic_exchange(&runtime_dead, NULL), *next;
+
+    for (; r != NULL; r = next) {
+        next = r->next_dead;
+        runtime_free(r);
+    }
+}
+
+void runtime_unref(struct runtime **runtime)
+{
+    struct runtime *r = *runtime;
+
+    *runtime = NULL;
+    if (r == NULL || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) > 1)
+        return;
+    if (!atomic_load_explicit(&runtime_frees_deferred, memory_order_relaxed)) {
+        runtime_free(r);
+        return;
+    }
+    r->next_dead = atomic_load(&runtime_dead);
+    while (!atomic_compare_exchange_weak(&runtime_dead, &r->next_dead, r)) {
+    }
 }

@@ -21,6 +21,7 @@
 
 struct runtime {
     _Atomic unsigned references;
+    struct runtime *next_dead; /* while it waits for runtime_reap() */
     struct config *config;
     struct guard *guard;
     SSL_CTX *connect_context;               /* towards origins */
@@ -49,7 +50,12 @@ const struct parent *runtime_parent(const struct runtime *runtime, const struct 
 const struct parent *runtime_parent_of_url(const struct runtime *runtime,
                                            const struct http_url *url);
 struct runtime *runtime_ref(struct runtime *runtime);
-/* Thread-safe; NULLs *runtime. */
+/* Thread-safe; NULLs *runtime. After runtime_defer_frees() the last one only lays it aside. */
 void runtime_unref(struct runtime **runtime);
+/* A large configuration takes its time to be freed, and the last reference may be a worker's, whose
+ * clients would wait for it: from now on runtime_reap() frees, which the main thread calls now and
+ * then, and once more at the end. */
+void runtime_defer_frees(void);
+void runtime_reap(void);
 
 #endif
