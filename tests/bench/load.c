@@ -253,9 +253,12 @@ static void print_latency(const struct connection *connections)
 static void load(struct connection *connections)
 {
     pthread_attr_t attributes;
+    char *buffer = malloc(READ_SIZE + 1);
     double start;
     long i;
 
+    if (buffer == NULL)
+        fail("out of memory");
     for (i = 0; i < options.connections; i++) {
         if (options.latency) {
             connections[i].took = calloc((size_t)options.requests, sizeof(double));
@@ -265,7 +268,10 @@ static void load(struct connection *connections)
         open_connection(&connections[i], i);
         if (options.idle)
             run(&connections[i]);
+        else if (options.latency)
+            exchange(&connections[i], buffer); /* its deadline is that of an idle connection now */
     }
+    free(buffer);
     if (options.idle) {
         wait_idle();
         return;
