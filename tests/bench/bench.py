@@ -233,14 +233,15 @@ class Bench:
         self.run(server, host, "small", SMALL, 8, 20)
         time.sleep(0.3)
         before = process.memory(server.pid)
+        clients = ("--clients", "100") if name == "dived" else ()  # it limits connections an address
         command = (self.plain if plain else self.command)(server, host, "small", SMALL, IDLE[name], 1,
-                                                          "--idle", "--clients", "100")
+                                                          "--idle", *clients)
         with self.client(command):
             time.sleep(2)  # the origin's connections beyond those that are kept are closed
             return (process.memory(server.pid) - before) / IDLE[name]
 
     def idle(self):
-        names = [name for name in ("dived", "nginx", "squid") if name in self.servers]
+        names = [name for name in ("nginx", "squid", "dived") if name in self.servers]
         for plain, goal in ((False, IDLE_MAX), (True, IDLE_PLAIN_MAX)):
             asked = ["dived"] if plain else names
             each = {name: statistics.median(self.idle_each(name, plain)
