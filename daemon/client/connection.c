@@ -233,6 +233,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
         .peer = &c->peer,
         .peer_text = c->peer_text,
         .listener = c->listener,
+        .listener_name = c->listener_name,
         .tls = c->tls,
         .fixed = c->in_tunnel ? &c->tunnel : NULL,
         .route = c->in_tunnel || c->transparent ? c->route : NULL,
@@ -322,7 +323,7 @@ void client_connection_read_requests(struct client_connection *c)
     client_connection_set_state(c, CLIENT_HEAD);
     stream_set_owner(&c->channel.stream, client_on_event, c);
     c->scan = (struct http_scan){0};
-    if (c->worker->draining && buffer_length(&c->channel.in) == 0) {
+    if (c->worker->draining && !c->worker->patient && buffer_length(&c->channel.in) == 0) {
         client_end(c, true, "draining");
         return;
     }
@@ -523,6 +524,9 @@ void client_connection_open(struct worker *worker, unsigned listener, int fd,
     c->worker = worker;
     c->runtime = runtime_ref(worker->runtime);
     c->listener = listener;
+    if (listener < c->runtime->config->listeners.n)
+        snprintf(c->listener_name, sizeof(c->listener_name), "%s",
+                 c->runtime->config->listeners.v[listener].name);
     c->peer = *peer;
     c->counted = !by_header;
     client_name_peer(c);

@@ -42,6 +42,7 @@ struct client_connection {
     struct sockaddr_storage peer;
     char peer_text[64];
     unsigned listener;
+    char listener_name[CONFIG_NAME_MAX + 1]; /* of when it was accepted */
 
     bool tls;                     /* we accepted TLS on it */
     bool counted;                 /* by the census */

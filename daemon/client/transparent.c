@@ -23,15 +23,31 @@ static const struct config *transparent_config(const struct tunnel *t)
     return t->client->runtime->config;
 }
 
-/* By the name that the client gave, else by the address that it connected to. */
-static bool transparent_is_denied(const struct tunnel *t, const char *name)
+/* `name`: what the client says that it wants, or the address that it connected to. */
+static const struct config_rule *transparent_rule(const struct tunnel *t, const char *name,
+                                                  enum config_scheme scheme)
 {
-    const struct sockaddr *peer = (const struct sockaddr *)&t->client->peer;
-    const struct config *config = transparent_config(t);
-    const struct config_rule *rule = config_rule_match(config, name, peer, NULL);
+    const struct client_connection *c = t->client;
+    struct sockaddr_storage destination;
+    struct config_subject subject = {
+        .host = name,
+        .port = t->url.at.port,
+        .scheme = scheme,
+        .client = (const struct sockaddr *)&c->peer,
+        .listener = c->listener_name,
+        .now = worker_now(c->worker),
+    };
 
-    if (rule == NULL)
-        rule = config_rule_match(config, t->url.at.host, peer, NULL);
+    if (literal_address(t->url.at.host, t->url.at.port, &destination))
+        subject.destination = (const struct sockaddr *)&destination;
+    return config_rule_match(transparent_config(t), &subject);
+}
+
+/* Nothing is known but the address. */
+static bool transparent_is_denied(const struct tunnel *t)
+{
+    const struct config_rule *rule = transparent_rule(t, t->url.at.host, CONFIG_SCHEME_UNSET);
+
     return rule != NULL && rule->deny;
 }
 
@@ -55,7 +71,7 @@ static void transparent_relay(struct tunnel *t)
 static void transparent_intercept(struct tunnel *t, const struct client_hello *hello)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {true, c->tunnel.host, c->tunnel.port, c->route};
+    struct origin_target target = {true, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
 
     if (t->failure.status == 0 && !stream_is_open(&t->origin.stream) &&
         !origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
@@ -84,15 +100,18 @@ static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
     const struct config *config = transparent_config(t);
     struct client_connection *c = t->client;
     bool has_name = transparent_has_name(hello), spliced;
+    const struct config_rule *rule;
 
     if (has_name && !tunnel_take_name(t, hello->sni)) {
         tunnel_break(t, "the ClientHello's server name is not a host name");
         return;
     }
-    if (transparent_is_denied(t, c->tunnel.host)) {
+    rule = transparent_rule(t, c->tunnel.host, CONFIG_SCHEME_HTTPS);
+    if (rule != NULL && rule->deny) {
         tunnel_break(t, "denied by a rule");
         return;
     }
+    t->parent = runtime_parent(c->runtime, rule);
     spliced = !config->interception.enabled ||
               config_hosts_match(&config->interception.splice, c->tunnel.host) ||
               config_hosts_match(&config->interception.splice, t->url.at.host);
@@ -119,7 +138,7 @@ void transparent_decide(struct tunnel *t, enum sniff_result kind, const struct c
         transparent_tls(t, hello);
     else if (t->how->other == CONFIG_OTHER_CLOSE)
         tunnel_break(t, "the client speaks neither TLS nor HTTP (listeners[].other: close)");
-    else if (transparent_is_denied(t, t->url.at.host))
+    else if (transparent_is_denied(t))
         tunnel_break(t, "denied by a rule");
     else
         transparent_relay(t);
@@ -166,8 +185,8 @@ static void transparent_listen(struct tunnel *t)
     int64_t patience = transparent_config(t)->timeouts.client_head_ms;
 
     tunnel_set_state(t, TUNNEL_SNIFF);
-    t->silent = t->how->other == CONFIG_OTHER_PASS && transparent_is_client(t) &&
-                !transparent_is_denied(t, t->url.at.host);
+    t->silent =
+        t->how->other == CONFIG_OTHER_PASS && transparent_is_client(t) && !transparent_is_denied(t);
     if (t->silent && patience > TRANSPARENT_SILENCE_MS)
         patience = TRANSPARENT_SILENCE_MS;
     loop_timer_set(&t->timer, patience);

@@ -17,6 +17,7 @@
 #include "exchange/access_log.h"
 #include "exchange/error_page.h"
 #include "http/media.h"
+#include "http/via.h"
 #include "lib/domain.h"
 #include "tls/accept.h"
 
@@ -165,6 +166,21 @@ static void tunnel_on_relayed(void *arg, bool clean)
     client_connection_finish(c, clean ? EXCHANGE_LINGER : EXCHANGE_ABORT);
 }
 
+/* To what CONNECT named, or the client connected to; straight or through a parent proxy. */
+static int tunnel_start_dial(struct tunnel *t, dial_fn *cb)
+{
+    struct client_connection *c = t->client;
+    char *via = http_via_received(&t->head);
+    struct origin_target target = {false, t->url.at.host, t->url.at.port, NULL, t->parent, via};
+    int r = DIVE_E_NOMEM;
+
+    if (via != NULL)
+        r = origin_dial(c->worker->origins, c->runtime, c->worker->resolver, &target, cb, t,
+                        &t->dial);
+    free(via);
+    return r;
+}
+
 static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *outcome)
 {
     struct tunnel *t = arg;
@@ -191,9 +207,7 @@ void tunnel_relay(struct tunnel *t)
         /* A pooled connection stood by, for TLS; this needs one of its own. */
         t->decided = true;
         stream_want(&c->channel.stream, 0);
-        if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
-                       t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
-                       tunnel_on_dialed_for_relay, t, &t->dial) != 0)
+        if (tunnel_start_dial(t, tunnel_on_dialed_for_relay) != 0)
             tunnel_break(t, "no connection could be started");
         return;
     }
@@ -210,7 +224,7 @@ void tunnel_relay(struct tunnel *t)
 static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route};
+    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
 
     if (t->failure.status != 0)
         origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
@@ -497,17 +511,13 @@ static void tunnel_on_dialed(void *arg, const struct dial_outcome *outcome)
 
 bool tunnel_dial_origin(struct tunnel *t)
 {
-    struct client_connection *c = t->client;
-
-    return dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
-                      t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
-                      tunnel_on_dialed, t, &t->dial) == 0;
+    return tunnel_start_dial(t, tunnel_on_dialed) == 0;
 }
 
 static void tunnel_dial(struct tunnel *t)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
+    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL, t->parent, NULL};
 
     if (!t->spliced && origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
         tunnel_reply(t);
@@ -542,10 +552,21 @@ static int tunnel_check(struct tunnel *t, const char **text)
     *text = "CONNECT to this port is not allowed (access.connect-ports)";
     if (!config_port_allowed(config, t->url.at.port))
         return 403;
-    rule = config_rule_match(config, t->url.at.host, peer, NULL);
+    rule = config_rule_match(config, &(struct config_subject){
+                                         .host = t->url.at.host,
+                                         .port = t->url.at.port,
+                                         .scheme = CONFIG_SCHEME_HTTPS,
+                                         .client = peer,
+                                         .listener = c->listener_name,
+                                         .now = worker_now(c->worker),
+                                     });
     *text = "denied by a rule";
     if (rule != NULL && rule->deny)
         return 403;
+    t->parent = runtime_parent(c->runtime, rule);
+    *text = "the connection has been here before";
+    if (http_via_is_loop(&t->head))
+        return 508;
     t->spliced = !config->interception.enabled ||
                  config_hosts_match(&config->interception.splice, t->url.at.host);
     return 0;
@@ -584,8 +605,11 @@ void tunnel_start(struct client_connection *c, struct http_head *head)
     *head = (struct http_head){0};
     status = tunnel_check(t, &text);
     if (status != 0) {
-        tunnel_refuse(t, status, status == 403 ? "http_request_denied" : "http_request_error", "%s",
-                      text);
+        tunnel_refuse(t, status,
+                      status == 403   ? "http_request_denied"
+                      : status == 508 ? "proxy_loop_detected"
+                                      : "http_request_error",
+                      "%s", text);
         return;
     }
     c->tunnel = t->url.at;

@@ -33,6 +33,7 @@ struct tunnel {
     struct http_url url; /* authority-form */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
+    const struct parent *parent;
     bool spliced;      /* interception.splice names it, or interception is off */
     bool origin_spoke; /* before the client did */
     bool relayed;      /* bytes were passed on unseen */

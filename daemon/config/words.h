@@ -26,7 +26,8 @@
 #define CONFIG_OTHER_SUCCESS(X) X(BLOCK, "block") X(PASS, "pass")
 #define CONFIG_ERROR_BODIES(X) X(STRIP, "strip") X(PASS, "pass")
 #define CONFIG_REPORTS(X) X(OFF, "off") X(LOG, "log") X(SEND, "send")
-#define CONFIG_RELEASE(X) X(VERDICT, "verdict") X(TRICKLE, "trickle")
+#define CONFIG_RELEASE(X) X(UNSET, "") X(VERDICT, "verdict") X(TAIL, "tail") X(TRICKLE, "trickle")
+#define CONFIG_SCHEMES(X) X(UNSET, "") X(HTTP, "http") X(HTTPS, "https")
 #define CONFIG_LOG_FORMATS(X) X(JSON, "json")
 
 /* clang-format off */
@@ -69,13 +70,20 @@ enum config_reports { CONFIG_REPORTS(X) };
 #define X(id, word) CONFIG_RELEASE_##id,
 enum config_release { CONFIG_RELEASE(X) };
 #undef X
+#define X(id, word) CONFIG_SCHEME_##id,
+enum config_scheme { CONFIG_SCHEMES(X) };
+#undef X
 #define X(id, word) CONFIG_LOG_FORMAT_##id,
 enum config_log_format { CONFIG_LOG_FORMATS(X) };
 #undef X
 /* clang-format on */
 
+/* A boolean that may be left open. */
+enum config_switch { CONFIG_SWITCH_UNSET = 0, CONFIG_SWITCH_OFF, CONFIG_SWITCH_ON };
+
 /* Words as the file has them ("report-only"); "" for UNSET. Static storage. */
 const char *config_mode_word(enum config_mode mode);
 const char *config_browsers_word(enum config_browsers browsers);
+const char *config_release_word(enum config_release release);
 
 #endif

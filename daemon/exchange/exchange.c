@@ -103,7 +103,7 @@ static void exchange_destroy(struct loop_node *node)
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
 
     assert(x->closing && x->origin == NULL && !x->relay.running && !loop_timer_is_set(&x->timer) &&
-           !loop_timer_is_set(&x->keepalive));
+           !loop_timer_is_set(&x->keepalive) && !loop_timer_is_set(&x->trickle));
     verify_free(x);
     free(x->background);
     object_unref(&x->stale);
@@ -126,6 +126,7 @@ static void exchange_close(struct exchange *x)
     loop_cancel(&x->worker->loop, &x->node);
     loop_timer_stop(&x->timer);
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     verify_trace(x);
     verify_stop(x);
     destination_stop(x);
@@ -153,6 +154,7 @@ void exchange_give_back(struct exchange *x)
     /* From here on the connection may go at any time, and what was borrowed from it. */
     x->client = NULL;
     x->peer = NULL;
+    x->listener_name = NULL;
     x->fixed = NULL;
     x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
@@ -176,6 +178,7 @@ bool exchange_detach_client(struct exchange *x, const char *why)
     snprintf(x->error, sizeof(x->error), "%s; the transfer went on for others", why);
     x->fate = EXCHANGE_ABORT;
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     exchange_give_back(x);
     return true;
 }
@@ -379,6 +382,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->peer = start->peer;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
+    x->listener_name = start->listener_name;
     x->tls = start->tls;
     if (x->tls && x->client != NULL)
         x->tls_version = SSL_get_version(x->client->stream.ssl);
@@ -398,6 +402,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->started_ms = loop_now_ms(&x->worker->loop);
     loop_timer_init(&x->timer, &x->worker->loop, exchange_on_timeout, x);
     loop_timer_init(&x->keepalive, &x->worker->loop, hold_keep_alive, x);
+    loop_timer_init(&x->trickle, &x->worker->loop, early_tick, x);
     TAILQ_INSERT_TAIL(&x->worker->exchanges, x, link);
     x->given_back = x->client == NULL;
     if (x->client != NULL) {

@@ -44,6 +44,7 @@ struct exchange_start {
     const struct sockaddr_storage *peer;
     const char *peer_text;
     unsigned listener;
+    const char *listener_name;          /* of rules; NULL: none */
     bool tls;                           /* the client speaks TLS with us */
     const struct http_authority *fixed; /* inside a tunnel: the only authority there; else NULL */
     const char *route; /* inside a tunnel: the host that CONNECT named; else NULL */

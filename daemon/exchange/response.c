@@ -177,6 +177,19 @@ static int response_begin(struct exchange *x)
     return EXCHANGE_JUDGE;
 }
 
+/* 407 is the parent's word for us; the client would take it for ours. */
+static int response_parent_denies(struct exchange *x)
+{
+    const struct parent *parent = x->origin->parent;
+
+    exchange_drop_origin(x, false);
+    return exchange_refuse(x, 502, "proxy_configuration_error", "parent proxy %s: %s (status 407)",
+                           parent->name,
+                           parent->authorization != NULL
+                               ? "doesn't accept our password"
+                               : "wants a password and we have none for it");
+}
+
 int response_head(struct exchange *x)
 {
     struct channel *origin = &x->origin->channel;
@@ -200,6 +213,8 @@ int response_head(struct exchange *x)
             return response_malformed(x, r);
         if (r == HTTP_DONE) {
             buffer_consume(&origin->in, consumed);
+            if (x->response.status == 407 && x->origin->absolute)
+                return response_parent_denies(x);
             if (x->response.status >= 200 || x->response.status == 101)
                 return response_begin(x);
             r = response_interim(x);

@@ -244,7 +244,7 @@ class Proxy:
         except FileNotFoundError:
             return []
 
-    def log_entry(self, mark, match="", seconds=5):
+    def log_entry(self, mark, match="", seconds=20):
         """The first entry from `mark` on whose URL holds `match`; CONNECT's own are passed over."""
         deadline = time.monotonic() + seconds
         while True:
