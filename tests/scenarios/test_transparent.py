@@ -49,6 +49,12 @@ class GatewayProxy(proxymodule.Proxy):
         with self.net.gateway.entered():
             return super()._listens()
 
+    def start(self):
+        """The connection that tried whether it listens is in the log before a test looks at that."""
+        super().start()
+        eventually(lambda: self.log_entries() or "closed: not in" in self.stderr(), 10, "the first entry")
+        return self
+
     def get(self, host, path="/plain", *args, scheme="http", to=None, **how):
         """curl on the client's machine, which thinks that `host` has the address `to`."""
         to = to or self.net.ORIGIN4
@@ -158,7 +164,8 @@ def on_gateway(lab, net, binary):
 
 
 STANDARD = {"interception": {"splice": ["bank.lab.example", "203.0.113.14"]},
-            "rules": [{"host": "denied.lab.example", "deny": True}, {"host": "203.0.113.13", "deny": True}]}
+            "rules": [{"host": "denied.lab.example", "deny": True}, {"destination": "203.0.113.13/32", "deny": True},
+                   {"host": "ruled.lab.example", "splice": True}]}
 
 
 @pytest.fixture(scope="module", params=["redirect", "tproxy"])
@@ -270,6 +277,10 @@ def test_a_name_in_the_splice_list_keeps_its_own_certificate(gate, lab, origin):
     assert entry["verdict"] == "exempt" and entry["action"] == "streamed" and entry["method"] == "", entry
     response = gate.get("plain.lab.example", "/plain", "--cacert", lab.origin_ca, scheme="https", to=origin)
     assert response.exit == 60, response
+
+
+def test_a_rule_splices(gate, net):
+    assert server_certificate(net, client_hello("ruled.lab.example"), net.ORIGIN4) == LAB_CA
 
 
 def test_an_address_in_the_splice_list(gate, lab, net):
