@@ -132,6 +132,8 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
     if (r != 0)
         return r;
     r = runtime_make_interception(*out, check_only, why, why_size);
+    if (r == 0)
+        r = access_new(&(*out)->access, (*out)->config, why, why_size);
     if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
         r = DIVE_E_STATE;
     if (r != 0)
@@ -168,6 +170,7 @@ struct runtime *runtime_ref(struct runtime *runtime)
 static void runtime_free(struct runtime *r)
 {
     parents_free(&r->parents);
+    access_free(&r->access);
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);
