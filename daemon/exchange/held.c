@@ -176,7 +176,7 @@ static int hold_fill(struct exchange *x)
 {
     int r;
 
-    for (unsigned round = 0; round < HOLD_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, HOLD_ROUNDS); round > 0; round--) {
         uint64_t direct;
 
         /* Answers came in meanwhile: what can't be accepted any more isn't worth loading. */
