@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct fuzz f = {data, n};
     struct htpasswd *h;
     size_t found = 0;
-    int r = htpasswd_parse(&h, "f", in, n, why, sizeof why);
+    int r = htpasswd_parse(&h, "f", n > 0 ? in : "", n, why, sizeof why);
 
     if (r != 0) {
         CHECK(h == NULL && strncmp(why, "f:", 2) == 0 && strchr(why, '\n') == NULL);
