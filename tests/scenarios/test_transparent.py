@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no gateway can be 
 
 GOOD, FORGED = "/01/size-1k", "/01/size-1k-flipped"
 # Short, but not so short that a loaded machine can't keep up.
-TIMEOUTS = dict(SHORT, **{"client-head": "3s"})
+TIMEOUTS = dict(SHORT, **{"client-head": "4s", "tls-handshake": "10s", "origin-head": "10s", "origin-idle": "10s"})
 OPEN_NETWORKS = ["203.0.113.0/24", "2001:db8:77::/64"]
 
 
