@@ -219,14 +219,14 @@ static int read_parent(struct target *t, const char *text, void *out)
     r = value_parent(text, &value, &t->why);
     if (r)
         return r;
-    parent = (struct config_parent){
-        .kind = CONFIG_PARENT_PROXY, .tls = value.tls, .port = value.port};
+    parent =
+        (struct config_parent){.kind = CONFIG_PARENT_PROXY, .tls = value.tls, .port = value.port};
     (void)keep(t, value.host, &parent.host);
     if (value.user[0] != '\0')
         (void)keep(t, value.user, &parent.user);
-    parent.name =
-        no_memory(t->l, arena_printf(&t->l->own->arena, strchr(value.host, ':') ? "[%s]:%u" : "%s:%u",
-                                     value.host, value.port));
+    parent.name = no_memory(t->l, arena_printf(&t->l->own->arena,
+                                               strchr(value.host, ':') ? "[%s]:%u" : "%s:%u",
+                                               value.host, value.port));
     memcpy(out, &parent, sizeof(parent));
     return 0;
 }

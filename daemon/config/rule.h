@@ -69,7 +69,7 @@ struct config_rule {
     enum config_switch cache;      /* OFF: neither stored nor served from what is stored */
     struct config_strings require_components; /* that signatures must cover (RFC 9421), serialized:
                                                * "\"@path\";req" */
-    struct config_parent parent;   /* UNSET: as origins.parent says */
+    struct config_parent parent;              /* UNSET: as origins.parent says */
 
     const char *file; /* where it stands, for logs and traces */
     unsigned line;

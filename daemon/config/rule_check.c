@@ -10,7 +10,8 @@
 #include "config/value.h"
 
 #define ACTION_KEYS                                                                                \
-    "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache", "parent"
+    "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache",     \
+        "parent"
 
 static const char *const criterion_keys[] = {
 #define X(id, key) key,

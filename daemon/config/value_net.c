@@ -307,7 +307,8 @@ int value_parent(const char *text, struct value_parent *out, struct value_why *w
     *out = (struct value_parent){0};
     out->tls = strncmp(text, "https://", 8) == 0;
     if (!out->tls && strncmp(text, "http://", 7) != 0)
-        return value_wrong(why, "is no URL of a proxy; write http://host:port or https://host:port");
+        return value_wrong(why,
+                           "is no URL of a proxy; write http://host:port or https://host:port");
     rest += out->tls ? 8 : 7;
     end = rest + strcspn(rest, "/?#");
     if (*end != '\0' && strcmp(end, "/") != 0)

@@ -18,7 +18,8 @@ const char *http_via_name(void);
 /* Has the message been here before, or anywhere too often? */
 bool http_via_is_loop(const struct http_head *head);
 
-/* All received Via values in one, malloc'd, the caller's; "" without any. NULL when memory is out. */
+/* All received Via values in one, malloc'd, the caller's; "" without any. NULL when memory is out.
+ */
 char *http_via_received(const struct http_head *head) DIVE_MUST_USE;
 
 #endif

@@ -47,8 +47,8 @@ struct http_write {
     bool upgrade; /* Connection: Upgrade, and `from`'s Upgrade field is passed on */
     bool via;     /* append "Via: 1.<from->minor> " and our name (http/via.h) */
     const char *proxy_authorization; /* ours, towards a parent proxy; or NULL */
-    bool date;    /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
-    int64_t now;  /* Unix seconds */
+    bool date;   /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
+    int64_t now; /* Unix seconds */
 };
 
 /* Appends a whole head, always HTTP/1.1. `host` is the Host field's value, written first. Whatever

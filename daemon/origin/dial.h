@@ -102,13 +102,12 @@ struct dial_through {
 
 /* Connects to the parent instead of `host`, of which nothing is looked up here. To the parent's own
  * address the guard only says no if it is ours (own-listener). An address literal in `host` has to
- * pass the guard as ever, and so has "localhost" with all names below it, as the addresses that they
- * mean (RFC 6761 section 6.3). A failure's detail names the parent. As dial_start(); DIVE_E_LIMIT:
- * `via` is too long. */
+ * pass the guard as ever, and so has "localhost" with all names below it, as the addresses that
+ * they mean (RFC 6761 section 6.3). A failure's detail names the parent. As dial_start();
+ * DIVE_E_LIMIT: `via` is too long. */
 int dial_start_parent(struct loop *loop, struct resolver *resolver, const struct guard *guard,
                       const struct dial_through *through, const char *host, unsigned port,
-                      int64_t timeout_ms, dial_fn *cb, void *arg,
-                      struct dial **dial) DIVE_MUST_USE;
+                      int64_t timeout_ms, dial_fn *cb, void *arg, struct dial **dial) DIVE_MUST_USE;
 
 /* Closes what is under way; `cb` never runs. `*dial` becomes NULL; NULL in it is fine. */
 void dial_cancel(struct dial **dial);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dial_parent: dialling through a parent proxy, which looks up and connects to what it is asked for.
- * What can be known of the target without a look-up is put to the guard here.
+ * dial_parent: dialling through a parent proxy, which looks up and connects to what it is asked
+ * for. What can be known of the target without a look-up is put to the guard here.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -205,8 +205,9 @@ int parents_new(struct parents **out, const struct config *config, SSL_CTX *cont
     for (size_t i = 0; i < parents->n; i++)
         users = users || parents->v[i].user != NULL;
     if (r == 0 && users && config->origins.parent_password_file == NULL) {
-        snprintf(why, why_size, "a parent proxy is named with a user, and there is no "
-                                "origins.parent-password-file");
+        snprintf(why, why_size,
+                 "a parent proxy is named with a user, and there is no "
+                 "origins.parent-password-file");
         r = DIVE_E_STATE;
     }
     if (r == 0 && users)

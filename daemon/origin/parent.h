@@ -18,7 +18,7 @@
 #define PARENT_PASSWORD_FILE_MAX (64 * 1024)
 
 struct parent {
-    bool tls;            /* https://: the connection to it is TLS, verified by origins.ca-file */
+    bool tls; /* https://: the connection to it is TLS, verified by origins.ca-file */
     uint16_t port;
     const char *host;    /* normal form, an IPv6 address without brackets; the config's */
     const char *user;    /* the config's; NULL: none */

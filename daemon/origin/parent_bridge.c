@@ -112,7 +112,7 @@ int parent_bridge_start(struct parent_bridges *bridges, struct loop *loop, struc
     loop_timer_init(&bridge->look, loop, bridge_on_look, bridge);
     loop_timer_set(&bridge->look, BRIDGE_LOOK_MS);
     TAILQ_INSERT_HEAD(&bridges->list, bridge, link);
-    relay_start(&bridge->relay, loop, bridge->parent, &bridge->user, BRIDGE_IDLE_MS,
-                bridge_on_done, bridge);
+    relay_start(&bridge->relay, loop, bridge->parent, &bridge->user, BRIDGE_IDLE_MS, bridge_on_done,
+                bridge);
     return ends[1];
 }

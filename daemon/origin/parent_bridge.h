@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * parent_bridge: bytes between TLS towards a parent proxy and a socket pair, whose other end is used
- * as if it were a connection to the origin. It owns both and ends when either does.
+ * parent_bridge: bytes between TLS towards a parent proxy and a socket pair, whose other end is
+ * used as if it were a connection to the origin. It owns both and ends when either does.
  */
 #ifndef DIVED_ORIGIN_PARENT_BRIDGE_H
 #define DIVED_ORIGIN_PARENT_BRIDGE_H

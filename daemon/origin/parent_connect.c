@@ -6,8 +6,8 @@
  *                 `---------`--------`---failed------------^
  *
  * On a plain connection not a byte beyond the answer's head may be taken off the socket, since the
- * socket is given away: what has arrived is looked at first (MSG_PEEK), and only what belongs to the
- * head is read.
+ * socket is given away: what has arrived is looked at first (MSG_PEEK), and only what belongs to
+ * the head is read.
  */
 #include "origin/parent_connect.h"
 
@@ -183,7 +183,8 @@ static void connect_parse(struct parent_connect *c, struct buffer *in)
         else if (head.status >= 200)
             connect_refused(c, &head);
         else if (head.status == 101 || ++c->interim > PARENT_INTERIM_MAX)
-            connect_end(c, DIAL_PARENT_PROTOCOL, "answers CONNECT with %d without end", head.status);
+            connect_end(c, DIAL_PARENT_PROTOCOL, "answers CONNECT with %d without end",
+                        head.status);
         http_head_clear(&head);
         if (buffer_length(in) == 0)
             return;
@@ -240,7 +241,8 @@ static void connect_read(struct parent_connect *c)
             return;
         }
         if (n == STREAM_EOF || n == STREAM_ERROR) {
-            connect_end(c, DIAL_PARENT_CLOSED, "closed the connection instead of an answer to CONNECT");
+            connect_end(c, DIAL_PARENT_CLOSED,
+                        "closed the connection instead of an answer to CONNECT");
             return;
         }
         connect_parse(c, c->parent->tls ? &c->channel->in : &c->head);
@@ -303,7 +305,8 @@ static void connect_begin(struct loop_node *node)
         connect_send(c);
 }
 
-/* RFC 9110 section 9.3.6 and, for Via, 7.6.3: it is passed on, so that a ring of proxies is seen. */
+/* RFC 9110 section 9.3.6 and, for Via, 7.6.3: it is passed on, so that a ring of proxies is seen.
+ */
 static int connect_queue_request(struct parent_connect *c, const char *authority, const char *via)
 {
     char ours[PARENT_VIA_MAX + 64];

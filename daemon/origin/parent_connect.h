@@ -20,9 +20,9 @@
 #define PARENT_INTERIM_MAX 8
 #define PARENT_VIA_MAX 4096 /* of what is passed on of Via */
 
-/* DIAL_OK: `fd` leads to the origin, non-blocking and close-on-exec, and is the callback's. Else -1.
- * `detail`: one sentence without the parent's name, printable ASCII, never NULL, valid during the
- * call. */
+/* DIAL_OK: `fd` leads to the origin, non-blocking and close-on-exec, and is the callback's. Else
+ * -1. `detail`: one sentence without the parent's name, printable ASCII, never NULL, valid during
+ * the call. */
 typedef void parent_connect_fn(void *arg, enum dial_result result, int fd, const char *detail);
 
 /* The bridges of one thread. */

@@ -8,10 +8,11 @@
  *      origin_note_failure --> FAILED <---+                      +--> CLOSED
  *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
  *
- * A connection belongs to runtime, scheme, host, port, route and parent; its certificate was verified
- * for that host. Through a parent proxy, https goes by CONNECT; http on a connection to the parent
- * that is used for one host alone, with requests in absolute-form (RFC 9112 section 3.2.2). One that is being made by origin_adopt() has no owner yet: the first origin_open() for
- * its target gets it, or the reason why there is none.
+ * A connection belongs to runtime, scheme, host, port, route and parent; its certificate was
+ * verified for that host. Through a parent proxy, https goes by CONNECT; http on a connection to
+ * the parent that is used for one host alone, with requests in absolute-form (RFC 9112
+ * section 3.2.2). One that is being made by origin_adopt() has no owner yet: the first
+ * origin_open() for its target gets it, or the reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
 #define DIVED_ORIGIN_POOL_H
@@ -105,8 +106,8 @@ void origin_pool_flush(struct origin_pool *pool);
 int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
                 const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
                 struct origin_connection **out) DIVE_MUST_USE;
-/* A dial to `target`, through its parent if it has one (always by CONNECT), with this pool's bridges
- * and the runtime's guard and timeout. As dial_start(). */
+/* A dial to `target`, through its parent if it has one (always by CONNECT), with this pool's
+ * bridges and the runtime's guard and timeout. As dial_start(). */
 int origin_dial(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
                 const struct origin_target *target, dial_fn *cb, void *arg,
                 struct dial **dial) DIVE_MUST_USE;
