@@ -179,8 +179,9 @@ DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev l
         libcrypt-dev libkrb5-dev \
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user softhsm2 opensc p11-kit curl openssl \
-             bash zsh libcap2-bin util-linux nftables iproute2 g++ mandoc binutils wget git python3-pip
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user \
+             softhsm2 opensc p11-kit curl openssl bash zsh libcap2-bin util-linux nftables iproute2 g++ mandoc binutils \
+             wget git python3-pip debhelper lintian rsyslog logrotate
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)
 LINT_DEPS := clang-format clang-tidy cppcheck mandoc
@@ -196,6 +197,7 @@ SOURCES := $(wildcard lib/*.[ch] daemon/*.[ch] daemon/*/*.[ch] tests/lib/*.[ch] 
 include tests/fuzz/rules.mk
 include tests/interop/rules.mk
 include lib/install.mk
+include conf/debian/package.mk
 
 ## fmt: format the C sources in place
 fmt:

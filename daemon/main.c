@@ -117,10 +117,9 @@ static int serve(const char *file, char **argv)
         notify_ready();
         daemon_run(&daemon, &signals);
         log_info("main", "draining");
-    } else {
-        daemon_succeed_failed(&daemon, findings.lines);
     }
     daemon_stop(&daemon, &signals);
+    daemon_succeed_failed(&daemon, findings.lines); /* having let go of everything */
     log_info("main", "end");
     free(findings.lines);
     log_close();

@@ -123,10 +123,11 @@ int store_resume(struct store *store)
     pthread_mutex_unlock(&store->lock);
     store->index_read = false;
     r = store_start_thread(store);
-    if (r != 0) {
-        pthread_mutex_lock(&store->lock);
+    pthread_mutex_lock(&store->lock);
+    if (r != 0)
         store->released = true;
-        pthread_mutex_unlock(&store->lock);
-    }
+    else if (!store->disk_usable)
+        store->retry_at = time(NULL) + 1; /* the other process may be at its very end */
+    pthread_mutex_unlock(&store->lock);
     return r;
 }

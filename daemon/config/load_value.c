@@ -304,7 +304,11 @@ static int read_path(struct target *t, const char *text, void *out)
 {
     if (looks_like_other_type(t->node))
         return value_wrong(&t->why, "is no path; quote it if a file of this name is meant");
-    if (schema[t->index].type == SCHEMA_LOG_PATH && strcmp(text, "-") == 0)
+    if (schema[t->index].type == SCHEMA_LOG_PATH && !log_target_is_known(text))
+        return value_wrong(&t->why, "is no target; write journald, syslog, syslog:/dev/log, "
+                                    "syslog:udp:192.0.2.1:514 or syslog:tcp:192.0.2.1:601");
+    if (schema[t->index].type == SCHEMA_LOG_PATH &&
+        (strcmp(text, "-") == 0 || log_target_is_remote(text)))
         return keep(t, text, out);
     return keep_path(t, text, out);
 }

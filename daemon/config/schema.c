@@ -345,8 +345,8 @@ NUMBER("timeouts.upgrade-drain", DURATION, 0, timeouts.upgrade_drain_ms, "1h", 0
 
 SECTION("log", "Both logs are reopened on SIGUSR1."),
 KEY("log.access", LOG_PATH, NULLABLE, log.access, "\"-\"",
-    "The access log; \"-\": standard output; null: none."),
-KEY("log.error", LOG_PATH, 0, log.error, "\"-\"", "The error log; \"-\": standard error."),
+    "The access log: a file; \"-\": standard output; `journald`, with a field for each value; `syslog`, `syslog:/dev/log`, `syslog:udp:IP:PORT` or `syslog:tcp:IP:PORT` (RFC 5424); null: none."),
+KEY("log.error", LOG_PATH, 0, log.error, "\"-\"", "The error log; \"-\": standard error; or as `access`."),
 WORD("log.format", log.format, log_formats, "json", "Of the access log: `json`, one object a line."),
 WORD("log.level", log.level, log_levels, "info", "Of the error log: `error`, `warning`, `info` or `debug`."),
 KEY("log.redact-query", BOOL, 0, log.redact_query, "true",

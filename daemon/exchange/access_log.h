@@ -36,6 +36,6 @@ struct access_entry {
 };
 
 /* `line` is scratch memory, empty before and after. */
-void access_log_entry(struct buffer *line, const struct access_entry *entry);
+void access_log_entry(struct buffer *buffer, const struct access_entry *entry);
 
 #endif

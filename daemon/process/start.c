@@ -107,6 +107,8 @@ static int start_workers(struct daemon *daemon, const struct sockets_plan *plan,
     char why[512] = "out of memory";
     int r = 0;
 
+    if (log_start_writer() != 0)
+        log_warning("log", "no thread for the logs: who logs writes");
     for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
         r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
         if (r == 0)
