@@ -49,10 +49,13 @@ struct tunnel {
     struct http_url url; /* authority-form */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
-    bool spliced;      /* interception.splice names it, or interception is off */
-    bool origin_spoke; /* before the client did */
-    bool relayed;      /* bytes were passed on unseen */
-    bool decided;      /* what the client speaks is known; the dial's end is waited for */
+    bool spliced; /* a rule or interception.splice says so, or interception is off */
+    const struct config_rule *rule;   /* that decided about the tunnel as a whole, or NULL */
+    const struct config_rule *denies; /* what isn't opened here: an earlier rule may let some of
+                                       * the requests inside pass */
+    bool origin_spoke;                /* before the client did */
+    bool relayed;                     /* bytes were passed on unseen */
+    bool decided; /* what the client speaks is known; the dial's end is waited for */
     struct origin_failure failure; /* status 0: none so far */
     struct dial *dial;
     struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
@@ -121,6 +124,7 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .verdict = t->relayed ? VERDICT_EXEMPT : VERDICT_NONE,
             .action = t->relayed ? ACTION_STREAMED : ACTION_NONE,
             .error = t->error,
+            .rule = t->rule,
             .listener = c->listener,
         };
 
@@ -183,6 +187,50 @@ tunnel_break(struct tunnel *t, const char *format, ...)
     client_connection_finish(c, EXCHANGE_ABORT);
 }
 
+static void tunnel_break_denied(struct tunnel *t)
+{
+    char place[CONFIG_RULE_PLACE];
+
+    tunnel_break(t, "denied by the rule in %s", config_rule_place(t->rule, place, sizeof(place)));
+}
+
+/* ---- rules ---- */
+
+/* What is known before anything inside is: for CONNECT's host, or for the name in a ClientHello. A
+ * rule that depends on what isn't known yet (path, method) keeps later ones from deciding about all
+ * that is inside, as long as it will be looked into. Sets t->rule and t->denies; true: TLS isn't to
+ * be opened. */
+static bool tunnel_apply_rules(struct tunnel *t, const char *host)
+{
+    struct client_connection *c = t->client;
+    const struct config *config = c->runtime->config;
+    const struct config_rule *pending;
+    const struct config_rule *rule =
+        config_rule_match_early(config,
+                                &(struct config_subject){
+                                    .host = host,
+                                    .port = t->url.at.port,
+                                    .scheme = CONFIG_SCHEME_HTTPS,
+                                    .client = (const struct sockaddr *)&c->peer,
+                                    .listener = c->listener_name,
+                                    .now = worker_now(c->worker),
+                                },
+                                &pending);
+    bool unseen = !config->interception.enabled;
+
+    t->rule =
+        NULL; /* what the name in CONNECT was denied stays so under another in the ClientHello */
+    if (pending == NULL && rule != NULL && rule->splice != CONFIG_SWITCH_UNSET)
+        unseen |= rule->splice == CONFIG_SWITCH_ON;
+    else
+        unseen |= config_hosts_match(&config->interception.splice, host);
+    if (pending == NULL || unseen)
+        t->rule = rule;
+    else if (rule != NULL && rule->deny)
+        t->denies = rule;
+    return unseen;
+}
+
 /* ---- RELAY ---- */
 
 static void tunnel_on_relayed(void *arg, bool clean)
@@ -216,6 +264,11 @@ static void tunnel_relay(struct tunnel *t)
 
     if (t->failure.status != 0) {
         tunnel_break(t, "%s", t->failure.details);
+        return;
+    }
+    if (t->denies != NULL) {
+        t->rule = t->denies;
+        tunnel_break_denied(t);
         return;
     }
     if (!stream_is_open(&t->origin.stream)) {
@@ -289,8 +342,11 @@ static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
         tunnel_break(t, "the ClientHello's server name is not a host name");
         return;
     }
-    if (config_hosts_match(&runtime->config->interception.splice, c->tunnel.host)) {
-        tunnel_relay(t);
+    if (tunnel_apply_rules(t, c->tunnel.host)) {
+        if (t->rule != NULL && t->rule->deny)
+            tunnel_break_denied(t);
+        else
+            tunnel_relay(t);
         return;
     }
     if (certificate_cache_get(runtime->certificates, c->tunnel.host, (time_t)worker_now(c->worker),
@@ -534,44 +590,38 @@ static void tunnel_dial(struct tunnel *t)
 }
 
 /* 0, or the status of a refusal, with its words. */
-static int tunnel_check(struct tunnel *t, const char **text)
+static int tunnel_check(struct tunnel *t, char *text, size_t size)
 {
     struct client_connection *c = t->client;
     const struct config *config = c->runtime->config;
     const struct sockaddr *peer = (const struct sockaddr *)&c->peer;
-    const struct config_rule *rule;
     int r = http_url_from_request(&t->url, &t->head, true, NULL);
 
     if (r != 0) {
-        *text = http_error_text(r);
+        snprintf(text, size, "%s", http_error_text(r));
         return http_error_status(r);
     }
-    *text = "this client's address is not in access.clients";
+    snprintf(text, size, "this client's address is not in access.clients");
     if (!config_networks_match(&config->access.clients, peer))
         return 403;
-    *text = "CONNECT to this port is not allowed (access.connect-ports)";
+    snprintf(text, size, "CONNECT to this port is not allowed (access.connect-ports)");
     if (!config_port_allowed(config, t->url.at.port))
         return 403;
-    rule = config_rule_match(config, &(struct config_subject){
-                                         .host = t->url.at.host,
-                                         .port = t->url.at.port,
-                                         .scheme = CONFIG_SCHEME_HTTPS,
-                                         .client = peer,
-                                         .listener = c->listener_name,
-                                         .now = worker_now(c->worker),
-                                     });
-    *text = "denied by a rule";
-    if (rule != NULL && rule->deny)
+    t->spliced = tunnel_apply_rules(t, t->url.at.host);
+    if (t->rule != NULL && t->rule->deny) {
+        char place[CONFIG_RULE_PLACE];
+
+        snprintf(text, size, "denied by the rule in %s",
+                 config_rule_place(t->rule, place, sizeof(place)));
         return 403;
-    t->spliced = !config->interception.enabled ||
-                 config_hosts_match(&config->interception.splice, t->url.at.host);
+    }
     return 0;
 }
 
 void tunnel_start(struct client_connection *c, struct http_head *head)
 {
     struct tunnel *t = calloc(1, sizeof(*t));
-    const char *text;
+    char text[sizeof(t->error)];
     int status;
 
     if (t == NULL) {
@@ -590,7 +640,7 @@ void tunnel_start(struct client_connection *c, struct http_head *head)
     c->tunnel_start = t;
     stream_set_owner(&c->channel.stream, tunnel_on_client, t);
     stream_want(&c->channel.stream, 0);
-    status = tunnel_check(t, &text);
+    status = tunnel_check(t, text, sizeof(text));
     if (status != 0) {
         tunnel_refuse(t, status, status == 403 ? "http_request_denied" : "http_request_error", "%s",
                       text);

@@ -70,8 +70,10 @@ struct config_rule {
     struct config_strings require_components; /* that signatures must cover (RFC 9421), serialized:
                                                * "\"@path\";req" */
 
+    struct dive_sf *components; /* these, parsed: one inner list; NULL: none */
+
     const char *file; /* where it stands, for logs and traces */
-    unsigned line;
+    unsigned line, column;
 };
 
 /* What a rule is asked about. Zeroed memory knows nothing: what isn't known doesn't fit a rule that

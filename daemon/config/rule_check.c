@@ -4,10 +4,13 @@
  */
 #include "config/load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/value.h"
+#include "lib/sf.h"
+#include "lib/signature_input.h"
 
 #define ACTION_KEYS                                                                                \
     "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache"
@@ -95,12 +98,44 @@ static void check_listeners(struct loader *l, size_t i, const struct node *item,
     }
 }
 
-static void check_rule(struct loader *l, size_t i, const struct node *item)
+/* As the verifier takes them: one inner list. */
+static void parse_components(struct loader *l, struct config_rule *rule)
 {
-    struct config_rule *rule = &l->cfg->rules.v[i];
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
 
-    rule->file = l->cfg->file;
-    rule->line = item->place.line;
+    if (!f) {
+        l->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < rule->require_components.n; i++)
+        fprintf(f, "%s%s", i == 0 ? "(" : " ", rule->require_components.v[i]);
+    fprintf(f, ")");
+    if (fclose(f) != 0 ||
+        dive_sf_parse(&rule->components, DIVE_SF_LIST, dive_span(text, n), 0, NULL) != 0)
+        l->nomem = true; /* each was parsed before */
+    free(text);
+}
+
+static void check_components(struct loader *l, struct config_rule *rule, size_t i,
+                             const struct node *item)
+{
+    const struct config_strings *list = &rule->require_components;
+
+    for (size_t j = 0; j < list->n; j++)
+        if (!list->v[j])
+            return; /* reported */
+    if (list->n > DIVE_COMPONENTS_MAX)
+        problems_error(l->problems, node_get(item, "require-components")->place,
+                       "rules[%zu].require-components: more than %d", i, DIVE_COMPONENTS_MAX);
+    else if (list->n > 0)
+        parse_components(l, rule);
+}
+
+static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
+                       const struct node *item)
+{
     if (item->kind != NODE_MAP)
         return;
     if (!first_of(item, criterion_keys, COUNT(criterion_keys)))
@@ -113,9 +148,21 @@ static void check_rule(struct loader *l, size_t i, const struct node *item)
                        "rules[%zu]: does nothing; give a mode, deny, splice or another action", i);
     check_actions(l, i, item, rule);
     check_listeners(l, i, item, rule);
+    check_components(l, rule, i, item);
 }
 
 /* ---- rules in vain ---- */
+
+static void never_reached(struct loader *l, const struct config_rule *rule,
+                          const struct config_rule *earlier, const char *why)
+{
+    const char *file = rule->file == l->cfg->file ? NULL : rule->file;
+    char place[CONFIG_RULE_PLACE];
+
+    problems_warning(l->problems, (struct place){rule->line, rule->column, file},
+                     "this rule is never reached: the rule in %s %s",
+                     config_rule_place(earlier, place, sizeof(place)), why);
+}
 
 static int compare_strings(const struct config_strings *a, const struct config_strings *b)
 {
@@ -179,10 +226,7 @@ static void check_repeated(struct loader *l)
     qsort(sorted, n, sizeof(*sorted), compare_rules);
     for (size_t i = 1; i < n; i++)
         if (compare_criteria(sorted[i - 1], sorted[i]) == 0)
-            problems_warning(
-                l->problems, (struct place){sorted[i]->line, 1},
-                "rules[%zu]: is never reached: the rule in line %u has the same criteria",
-                (size_t)(sorted[i] - l->cfg->rules.v), sorted[i - 1]->line);
+            never_reached(l, sorted[i], sorted[i - 1], "has the same criteria");
     free(sorted);
 }
 
@@ -194,19 +238,21 @@ static bool matches_everything(const struct config_rule *rule, const struct node
 
 void rule_check(struct loader *l)
 {
-    const struct node *item = load_items_of(l, NULL, "rules");
-    size_t n = l->cfg->rules.n;
-    unsigned catch_all = 0; /* the line */
+    const struct config_rule *catch_all = NULL;
 
-    for (size_t i = 0; item && i < n; i++, item = item->next) {
-        check_rule(l, i, item);
-        if (catch_all > 0)
-            problems_warning(l->problems, item->place,
-                             "rules[%zu]: is never reached: the rule in line %u matches everything",
-                             i, catch_all);
-        else if (matches_everything(&l->cfg->rules.v[i], item))
-            catch_all = item->place.line;
+    for (size_t i = 0; i < l->n_sources; i++) {
+        const struct node *item = l->sources[i].items;
+
+        for (size_t j = 0; item && j < l->sources[i].n; j++, item = item->next) {
+            struct config_rule *rule = &l->cfg->rules.v[l->sources[i].first + j];
+
+            check_rule(l, rule, j, item);
+            if (catch_all)
+                never_reached(l, rule, catch_all, "matches everything");
+            else if (matches_everything(rule, item))
+                catch_all = rule;
+        }
     }
-    if (catch_all == 0 && l->problems->errors == 0)
+    if (!catch_all && l->problems->errors == 0)
         check_repeated(l);
 }

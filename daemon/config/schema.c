@@ -226,6 +226,8 @@ KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
 ITEMS("rules", rules, config_rule, "[]",
     "Exceptions for some requests. The first one that fits counts, and no other. Each names at least one criterion (`host` to `time`), all that it names must hold, of several values any; and at least one action (`mode` to `cache`). See docs/rules.md."),
 ITEM("rules[].host", HOST_GLOB, SOME, config_rule, host, NULL, "Hosts."),
+ITEM("rules[].hosts-file", PATH, SOME, config_rule, hosts_file, NULL,
+    "Files with one host a line (`example.com`, `*.example.com`, or `.example.com` for both), of any length. With `host` too, both must hold."),
 ITEM("rules[].client", NETWORK, SOME, config_rule, client, NULL, "The client's network."),
 ITEM("rules[].destination", NETWORK, SOME, config_rule, destination, NULL,
     "The network of the address that the client connects to: known in transparent mode, and where a URL has an address for a host."),
@@ -251,6 +253,9 @@ ITEM("rules[].require-components", COMPONENT, SOME, config_rule, require_compone
 ITEM("rules[].release", WORD, OPEN, config_rule, release, release, "Instead of `hold.release`."),
 ITEM("rules[].cache", SWITCH, OPEN, config_rule, cache, NULL,
     "`false`: neither stored nor served from what is stored."),
+
+KEY("include", PATH, LIST, include, "[]",
+    "More files with `rules`, as file globs: `[conf.d/*.yaml]`. In the order of this list, those of one glob in that of their names; their rules come after the ones above."),
 
 SECTION("limits", "Bounds on what peers may use."),
 NUMBER("limits.head-size", SIZE, 0, limits.head_size, "64KiB", KIB, 16 * MIB,

@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "exchange/private.h"
+#include "lib/sf.h"
 #include "report/reporter.h"
 
 #define FAULT_QUIET_MS 60000
@@ -51,6 +52,9 @@ int verify_start(struct exchange *x)
         .remember_policies = config->dive.remember_policies_ms / 1000,
         .custom_scope = verify_in_custom_scope,
         .custom_scope_arg = x,
+        .required_components = x->rule != NULL && x->rule->components != NULL
+                                   ? &x->rule->components->members[0]
+                                   : NULL,
     };
     int r = dive_verifier_new(&x->verifier, &options);
 
