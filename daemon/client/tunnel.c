@@ -196,39 +196,26 @@ static void tunnel_break_denied(struct tunnel *t)
 
 /* ---- rules ---- */
 
-/* What is known before anything inside is: for CONNECT's host, or for the name in a ClientHello. A
- * rule that depends on what isn't known yet (path, method) keeps later ones from deciding about all
- * that is inside, as long as it will be looked into. Sets t->rule and t->denies; true: TLS isn't to
- * be opened. */
+/* For CONNECT's host, or for the name in a ClientHello. Sets t->rule and t->denies: what the name
+ * in CONNECT was denied stays so under another in the ClientHello. True: TLS isn't to be opened. */
 static bool tunnel_apply_rules(struct tunnel *t, const char *host)
 {
     struct client_connection *c = t->client;
-    const struct config *config = c->runtime->config;
-    const struct config_rule *pending;
-    const struct config_rule *rule =
-        config_rule_match_early(config,
-                                &(struct config_subject){
-                                    .host = host,
-                                    .port = t->url.at.port,
-                                    .scheme = CONFIG_SCHEME_HTTPS,
-                                    .client = (const struct sockaddr *)&c->peer,
-                                    .listener = c->listener_name,
-                                    .now = worker_now(c->worker),
-                                },
-                                &pending);
-    bool unseen = !config->interception.enabled;
+    struct config_subject subject = {
+        .host = host,
+        .port = t->url.at.port,
+        .scheme = CONFIG_SCHEME_HTTPS,
+        .client = (const struct sockaddr *)&c->peer,
+        .listener = c->listener_name,
+        .now = worker_now(c->worker),
+    };
+    struct config_tunnel decision;
 
-    t->rule =
-        NULL; /* what the name in CONNECT was denied stays so under another in the ClientHello */
-    if (pending == NULL && rule != NULL && rule->splice != CONFIG_SWITCH_UNSET)
-        unseen |= rule->splice == CONFIG_SWITCH_ON;
-    else
-        unseen |= config_hosts_match(&config->interception.splice, host);
-    if (pending == NULL || unseen)
-        t->rule = rule;
-    else if (rule != NULL && rule->deny)
-        t->denies = rule;
-    return unseen;
+    config_rule_tunnel(c->runtime->config, &subject, &decision);
+    t->rule = decision.rule;
+    if (decision.denies != NULL)
+        t->denies = decision.denies;
+    return decision.unseen;
 }
 
 /* ---- RELAY ---- */

@@ -243,3 +243,20 @@ const struct config_rule *config_rule_match(const struct config *cfg,
 
     return config_rule_match_early(cfg, subject, &pending);
 }
+
+void config_rule_tunnel(const struct config *cfg, const struct config_subject *subject,
+                        struct config_tunnel *out)
+{
+    const struct config_rule *rule = config_rule_match_early(cfg, subject, &out->pending);
+
+    out->rule = out->denies = NULL;
+    out->unseen = !cfg->interception.enabled;
+    if (!out->pending && rule && rule->splice != CONFIG_SWITCH_UNSET)
+        out->unseen |= rule->splice == CONFIG_SWITCH_ON;
+    else
+        out->unseen |= config_hosts_match(&cfg->interception.splice, subject->host);
+    if (!out->pending || out->unseen)
+        out->rule = rule;
+    else if (rule && rule->deny)
+        out->denies = rule;
+}

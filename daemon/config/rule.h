@@ -102,6 +102,23 @@ const struct config_rule *config_rule_match_early(const struct config *cfg,
                                                   const struct config_subject *subject,
                                                   const struct config_rule **pending);
 
+/* What is decided about a tunnel before anything in it is seen: for CONNECT's host, or for the name
+ * in a ClientHello. */
+struct config_tunnel {
+    bool
+        unseen; /* TLS isn't opened: by a rule, interception.splice, or since interception is off */
+    const struct config_rule *rule; /* that decides about all that is inside; NULL: none does */
+    const struct config_rule
+        *pending;                     /* that may decide about some requests inside, before `rule`
+                                       * would: then rule is NULL, unless nothing is opened anyway */
+    const struct config_rule *denies; /* what isn't opened after all (another protocol) */
+};
+
+/* `subject` without path and method. A rule that depends on them keeps later ones from deciding
+ * about the tunnel as a whole, as long as what is inside will be looked into. */
+void config_rule_tunnel(const struct config *cfg, const struct config_subject *subject,
+                        struct config_tunnel *out);
+
 /* The first criterion that doesn't hold, or NONE. *unknown (may be NULL): it is path or method,
  * they aren't known, and everything else holds. */
 enum config_criterion config_rule_mismatch(const struct config_rule *rule,
