@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/host_map.h"
+#include "config/rule_index.h"
 #include "config/value.h"
 #include "lib/sf.h"
 #include "lib/signature_input.h"
@@ -230,6 +232,113 @@ static void check_repeated(struct loader *l)
     free(sorted);
 }
 
+/* Hosts of rules that name nothing but hosts, with the first such rule of each (its index + 1). */
+struct covers {
+    struct host_map map;
+    const struct config_rule *rules;
+};
+
+/* The first rule all of whose criteria hold for every host that `glob` matches, of the suffixes of
+ * `key` (a name, or what all of its hosts end in). */
+static const struct config_rule *covering(const struct covers *covers, const char *glob)
+{
+    bool suffix = glob[0] == '.' || strncmp(glob, "*.", 2) == 0;
+    bool star = strchr(glob, '*') && (!suffix || strchr(glob + 1, '*'));
+    const char *key = star ? rule_index_star_suffix(glob) : suffix ? strchr(glob, '.') + 1 : glob;
+    uint32_t first = 0;
+    struct host_name name;
+
+    if (!key || !host_name_init(&name, key))
+        return NULL;
+    for (size_t i = 0; i < name.labels; i++) {
+        const struct host_map_slot *slot = host_map_suffix(&covers->map, &name, i);
+        bool itself = i == 0 && !star && (!suffix || glob[0] == '.'); /* key is among its hosts */
+        bool below = i > 0 || star || suffix;                         /* and so are names below */
+        uint32_t rule;
+
+        if (!slot || (itself && !slot->exact) || (below && !slot->below))
+            continue;
+        rule = itself && slot->exact > slot->below ? slot->exact : 0;
+        rule = below && slot->below > rule ? slot->below : rule;
+        if (itself && !below)
+            rule = slot->exact;
+        if (first == 0 || rule < first)
+            first = rule;
+    }
+    return first ? &covers->rules[first - 1] : NULL;
+}
+
+/* Every host of it? Then the last of the rules that it takes. */
+static const struct config_rule *covering_all(const struct covers *covers,
+                                              const struct config_rule *rule)
+{
+    const struct config_rule *last = NULL;
+
+    for (size_t i = 0; i < rule->host.n; i++) {
+        const struct config_rule *one = covering(covers, rule->host.v[i]);
+
+        if (!one)
+            return NULL;
+        if (!last || one > last)
+            last = one;
+    }
+    return last;
+}
+
+static void add_cover(struct covers *covers, const struct config_rule *rule)
+{
+    uint32_t number = (uint32_t)(rule - covers->rules) + 1;
+
+    for (size_t i = 0; i < rule->host.n; i++) {
+        const char *glob = rule->host.v[i];
+        bool suffix = glob[0] == '.' || strncmp(glob, "*.", 2) == 0;
+        const char *key = suffix ? strchr(glob, '.') + 1 : glob;
+        struct host_map_slot *slot;
+
+        if (strchr(key, '*'))
+            continue;
+        slot = host_map_put(&covers->map, key, strlen(key));
+        if (glob[0] != '*' && slot->exact == HOST_MAP_NONE)
+            slot->exact = number;
+        if (suffix && slot->below == HOST_MAP_NONE)
+            slot->below = number;
+    }
+}
+
+static bool names_hosts_alone(const struct config_rule *rule)
+{
+    return rule->host.n > 0 && rule->hosts_file.n + rule->client.n + rule->destination.n +
+                                       rule->port.n + rule->scheme.n + rule->path.n +
+                                       rule->method.n + rule->user.n + rule->listener.n +
+                                       rule->time.n ==
+                                   0;
+}
+
+/* Rules whose hosts belong to earlier rules that ask for nothing else. */
+static void check_covered(struct loader *l)
+{
+    struct covers covers = {.rules = l->cfg->rules.v};
+    struct arena arena = {0};
+    size_t keys = 0;
+
+    for (size_t i = 0; i < l->cfg->rules.n; i++)
+        keys += l->cfg->rules.v[i].host.n;
+    if (!host_map_init(&covers.map, &arena, keys)) {
+        l->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < l->cfg->rules.n; i++) {
+        const struct config_rule *rule = &l->cfg->rules.v[i];
+        const struct config_rule *earlier = covering_all(&covers, rule);
+
+        if (earlier && compare_criteria(earlier, rule) != 0) /* else that is said already */
+            never_reached(l, rule, earlier, "has all of its hosts");
+        if (names_hosts_alone(rule))
+            add_cover(&covers, rule);
+    }
+    arena_free(&arena);
+}
+
 static bool matches_everything(const struct config_rule *rule, const struct node *item)
 {
     return rule->host.n == 1 && rule->host.v[0] && strcmp(rule->host.v[0], "*") == 0 &&
@@ -253,6 +362,8 @@ void rule_check(struct loader *l)
                 catch_all = rule;
         }
     }
-    if (!catch_all && l->problems->errors == 0)
+    if (!catch_all && l->problems->errors == 0) {
         check_repeated(l);
+        check_covered(l);
+    }
 }
