@@ -95,6 +95,7 @@ static void exchange_free(void *arg)
     free(x->path);
     object_unref(&x->object);
     http_url_clear(&x->url);
+    free(x->rule_place);
     free(x);
 }
 

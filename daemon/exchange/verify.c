@@ -3,6 +3,7 @@
  * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
  * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -207,6 +208,28 @@ static void verify_tell_lost(struct exchange *x)
                 domain);
 }
 
+/* The verifier's trace, and before it the rule that decided how much it counts. */
+static char *verify_render(void *arg)
+{
+    const struct exchange *x = arg;
+    json_t *place;
+    char *trace = NULL, *rule = NULL, *both = NULL;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0 || x->rule_place == NULL || trace[0] != '{')
+        return trace;
+    place = json_string(x->rule_place);
+    if (place != NULL)
+        rule = json_dumps(place, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    json_decref(place);
+    if (rule == NULL || asprintf(&both, "{\"rule\":%s,%s", rule, trace + 1) < 0)
+        both = NULL;
+    free(rule);
+    if (both == NULL)
+        return trace;
+    free(trace);
+    return both;
+}
+
 /* A hit on a small object in memory is where a trace costs more than all the rest, and all that it
  * is made of is in this exchange. Anything else would keep files, or much memory, for the trace's
  * sake. */
@@ -234,17 +257,14 @@ void verify_trace(struct exchange *x)
     verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
+    if (x->rule != NULL) {
+        char place[CONFIG_RULE_PLACE];
+
+        x->rule_place = strdup(config_rule_place(x->rule, place, sizeof(place)));
+    }
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
+    if (!x->trace_waits && (trace = verify_render(x)) != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
-}
-
-static char *verify_render(void *arg)
-{
-    const struct exchange *x = arg;
-    char *trace = NULL;
-
-    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))

@@ -132,7 +132,7 @@ Test(test_rule_files, errors_have_the_place_in_their_own_file, .init = make_fold
         {"version: 2\n", "conf.d/a.yaml:1:10: error:"},
         {"- {host: a.example, deny: true}\n", "conf.d/a.yaml:1:1: error: an included file is"},
         {"rules: {host: a.example}\n", "conf.d/a.yaml:1:8: error: rules: must be a list"},
-        {"rules:\n  - {host: a.example, deny: tr", "conf.d/a.yaml:2:"},
+        {"rules:\n  - {host: a.example, deny: tr", "conf.d/a.yaml:3:1: error: YAML:"},
         {"rules: [{host: \"\xff\", deny: true}]\n", "conf.d/a.yaml: error: YAML:"},
     };
 
