@@ -49,6 +49,19 @@ struct config_listener {
     const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
+    bool tproxy;                           /* connections come by TPROXY, not by REDIRECT */
+    enum config_other_protocols other;     /* transparent: neither TLS nor HTTP */
+    enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
+    enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
+    struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
+    bool authenticate;
+    bool authenticate_given; /* else as access.require says */
+    struct {
+        const char *certificate; /* PEM with its chain; NULL: without TLS */
+        const char *key;
+        const char *client_ca;                             /* or NULL */
+        enum config_client_certificate client_certificate; /* never UNSET with TLS */
+    } tls;
 };
 
 /* A DNS server as libunbound takes it. */
@@ -82,7 +95,7 @@ struct config {
     unsigned workers; /* 0: auto, one per CPU that we may use */
 
     struct {
-        struct config_listener *v; /* at least one; explicit only in this version */
+        struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
     struct {
@@ -103,7 +116,8 @@ struct config {
         int64_t connect_timeout_ms;
         struct config_networks allow_networks; /* holes in the guard against internal addresses */
         unsigned pool_size_per_host;           /* idle connections kept, a host and worker */
-        const char *parent;                    /* always NULL in this version */
+        struct config_parent parent;           /* kind UNSET: none */
+        const char *parent_password_file;      /* NULL: none */
     } origins;
     struct {
         const char *trust_anchor_file; /* at most one; none: an option in unbound names them */
@@ -149,6 +163,8 @@ struct config {
         int64_t timeout_ms;
         int64_t keepalive_ms; /* 0: no interim responses */
         enum config_release release;
+        int64_t tail;                /* bytes that stay until the verdict; release: tail, trickle */
+        int64_t trickle_interval_ms; /* between two pieces; release: trickle */
     } hold;
     struct {
         const char *directory; /* NULL: memory only */
@@ -164,7 +180,21 @@ struct config {
     struct {
         struct config_networks clients;
         struct config_ports connect_ports;
+        enum config_require require;
+        const char *htpasswd;     /* NULL: no Basic */
+        const char *realm;        /* printable ASCII without quotes */
+        int64_t remember_ms;      /* a password that was right */
+        unsigned failed_attempts; /* a minute */
+        struct {
+            const char *keytab; /* NULL: no Negotiate */
+            const char *service;
+            const char *realm; /* NULL: users are called by their whole principal */
+        } negotiate;
     } access;
+    struct {
+        bool enabled;                /* the proxy answers requests for itself */
+        struct config_strings names; /* host globs, lower case: names that are ours */
+    } welcome;
     struct {
         struct config_rule *v;
         size_t n;
@@ -189,6 +219,7 @@ struct config {
         int64_t origin_pool_idle_ms;
         int64_t tunnel_idle_ms;
         int64_t drain_ms;
+        int64_t upgrade_drain_ms; /* the same, of a process that has a successor */
     } timeouts;
     struct {
         const char *access; /* path, "-", or NULL: off */

@@ -205,6 +205,32 @@ static int read_network(struct target *t, const char *text, void *out)
     return r;
 }
 
+static int read_parent(struct target *t, const char *text, void *out)
+{
+    struct config_parent parent = {0};
+    struct value_parent value;
+    int r;
+
+    if ((schema[t->index].flags & SCHEMA_OPEN) && strcmp(text, "direct") == 0) {
+        parent.kind = CONFIG_PARENT_DIRECT;
+        memcpy(out, &parent, sizeof(parent));
+        return 0;
+    }
+    r = value_parent(text, &value, &t->why);
+    if (r)
+        return r;
+    parent = (struct config_parent){
+        .kind = CONFIG_PARENT_PROXY, .tls = value.tls, .port = value.port};
+    (void)keep(t, value.host, &parent.host);
+    if (value.user[0] != '\0')
+        (void)keep(t, value.user, &parent.user);
+    parent.name =
+        no_memory(t->l, arena_printf(&t->l->own->arena, strchr(value.host, ':') ? "[%s]:%u" : "%s:%u",
+                                     value.host, value.port));
+    memcpy(out, &parent, sizeof(parent));
+    return 0;
+}
+
 /* Names, in the form that value_net.c gives them. */
 static int read_name(struct target *t, const char *text, void *out)
 {
@@ -251,11 +277,11 @@ static int read_text(struct target *t, const char *text, void *out)
     case SCHEMA_MEDIA_TYPE:
         r = value_media_type(text, &t->why);
         break;
+    case SCHEMA_LABEL:
+        r = value_label(text, &t->why);
+        break;
     case SCHEMA_USER_AGENT:
         r = value_user_agent(text, &t->why);
-        break;
-    case SCHEMA_URL:
-        r = 0;
         break;
     default:
         break;
@@ -316,6 +342,8 @@ static int read_scalar(struct target *t, void *out)
         return read_address(t, text, out);
     case SCHEMA_NETWORK:
         return read_network(t, text, out);
+    case SCHEMA_PARENT:
+        return read_parent(t, text, out);
     case SCHEMA_HOST_GLOB:
     case SCHEMA_DNS_NAME:
     case SCHEMA_ZONE:

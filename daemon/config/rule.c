@@ -249,6 +249,7 @@ void config_rule_tunnel(const struct config *cfg, const struct config_subject *s
 {
     const struct config_rule *rule = config_rule_match_early(cfg, subject, &out->pending);
 
+    out->first = rule;
     out->rule = out->denies = NULL;
     out->unseen = !cfg->interception.enabled;
     if (!out->pending && rule && rule->splice != CONFIG_SWITCH_UNSET)

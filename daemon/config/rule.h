@@ -69,6 +69,7 @@ struct config_rule {
     enum config_switch cache;      /* OFF: neither stored nor served from what is stored */
     struct config_strings require_components; /* that signatures must cover (RFC 9421), serialized:
                                                * "\"@path\";req" */
+    struct config_parent parent;              /* UNSET: as origins.parent says */
 
     struct dive_sf *components; /* these, parsed: one inner list; NULL: none */
 
@@ -105,13 +106,18 @@ const struct config_rule *config_rule_match_early(const struct config *cfg,
 /* What is decided about a tunnel before anything in it is seen: for CONNECT's host, or for the name
  * in a ClientHello. */
 struct config_tunnel {
-    bool
-        unseen; /* TLS isn't opened: by a rule, interception.splice, or since interception is off */
-    const struct config_rule *rule; /* that decides about all that is inside; NULL: none does */
-    const struct config_rule
-        *pending;                     /* that may decide about some requests inside, before `rule`
-                                       * would: then rule is NULL, unless nothing is opened anyway */
-    const struct config_rule *denies; /* what isn't opened after all (another protocol) */
+    /* TLS isn't opened: by a rule, by interception.splice, or since interception is off. */
+    bool unseen;
+    /* The first that fits what is known, or NULL. */
+    const struct config_rule *first;
+    /* A rule before it that may be the one of some requests inside, or NULL. */
+    const struct config_rule *pending;
+    /* `first`, if it decides about all that is inside: nothing is pending, or nothing is opened. */
+    const struct config_rule *rule;
+    /* `first`, if it denies and doesn't decide: about what isn't opened after all (another
+     * protocol).
+     */
+    const struct config_rule *denies;
 };
 
 /* `subject` without path and method. A rule that depends on them keeps later ones from deciding

@@ -15,7 +15,7 @@
 #include "lib/signature_input.h"
 
 #define ACTION_KEYS                                                                                \
-    "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache"
+    "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache", "parent"
 
 static const char *const criterion_keys[] = {
 #define X(id, key) key,
@@ -50,7 +50,8 @@ static void check_actions(struct loader *l, size_t i, const struct node *item,
                           const struct config_rule *rule)
 {
     static const char *const denied[] = {
-        "mode", "browsers", "splice", "require", "require-components", "release", "cache"};
+        "mode",    "browsers", "splice", "require", "require-components",
+        "release", "cache",    "parent"};
     static const char *const spliced[] = {"mode",    "browsers",           "require",
                                           "release", "require-components", "cache"};
     static const char *const off[] = {"require", "require-components", "release"};
@@ -66,10 +67,6 @@ static void check_actions(struct loader *l, size_t i, const struct node *item,
     }
     if (rule->mode == CONFIG_MODE_OFF)
         exclude(l, i, item, "mode", off, COUNT(off), "with mode: off nothing is verified or held");
-    if (rule->release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, node_get(item, "release")->place,
-                       "rules[%zu].release: trickle is not available in this version; use verdict",
-                       i);
 }
 
 static void check_listeners(struct loader *l, size_t i, const struct node *item,
@@ -149,6 +146,11 @@ static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
         problems_error(l->problems, item->place,
                        "rules[%zu]: does nothing; give a mode, deny, splice or another action", i);
     check_actions(l, i, item, rule);
+    if (rule->parent.user && !l->cfg->origins.parent_password_file)
+        problems_error(l->problems, node_get(item, "parent")->place,
+                       "rules[%zu].parent: names a user, whose password is to be in "
+                       "origins.parent-password-file",
+                       i);
     check_listeners(l, i, item, rule);
     check_components(l, rule, i, item);
 }

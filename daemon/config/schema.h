@@ -26,8 +26,9 @@
     X(SWITCH, "boolean", "booleans", sizeof(unsigned))                                             \
     X(WORD, "word", "words", sizeof(unsigned))                                                     \
     X(VERSION, "word", "words", 0)                                                                 \
+    X(LABEL, "text", "texts", sizeof(char *))                                                      \
     X(USER_AGENT, "text", "texts", sizeof(char *))                                                 \
-    X(URL, "URL", "URLs", sizeof(char *))                                                          \
+    X(PARENT, "URL of a proxy", "URLs of proxies", sizeof(struct config_parent))                   \
     X(PATH, "path", "paths", sizeof(char *))                                                       \
     X(LOG_PATH, "path or \"-\"", "paths", sizeof(char *))                                          \
     X(ADDRESS, "address, ip:port", "addresses", sizeof(struct config_address))                     \

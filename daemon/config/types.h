@@ -6,6 +6,7 @@
 #ifndef DIVED_CONFIG_TYPES_H
 #define DIVED_CONFIG_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -51,6 +52,18 @@ struct config_window {
 struct config_windows {
     struct config_window *v;
     size_t n;
+};
+
+enum config_parent_kind { CONFIG_PARENT_UNSET, CONFIG_PARENT_DIRECT, CONFIG_PARENT_PROXY };
+
+/* A proxy that connections to origins go through. Zeroed memory names none. */
+struct config_parent {
+    enum config_parent_kind kind; /* DIRECT in rules only */
+    bool tls;
+    uint16_t port;
+    const char *host; /* PROXY: normal form, an IPv6 address without brackets */
+    const char *user; /* NULL: none is named */
+    const char *name; /* "host:port", for people */
 };
 
 #endif

@@ -55,6 +55,18 @@ int value_dns_server(const char *text, unsigned port, char out[VALUE_SERVER_BUF]
 int value_host_glob(const char *text, char out[VALUE_HOST_BUF],
                     struct value_why *why) DIVE_MUST_USE;
 int value_dns_name(const char *text, char out[VALUE_HOST_BUF], struct value_why *why) DIVE_MUST_USE;
+
+#define VALUE_USER_BUF 256
+struct value_parent {
+    bool tls;
+    uint16_t port;
+    char host[VALUE_HOST_BUF]; /* as value_dns_name(), or an IP literal in its shortest form */
+    char user[VALUE_USER_BUF]; /* percent-decoded; "": none */
+};
+
+/* "http://user@host:port" or "https://...", with no path but "/"; without a password, which belongs
+ * into a file. The port must be there. */
+int value_parent(const char *text, struct value_parent *out, struct value_why *why) DIVE_MUST_USE;
 /* A name with its trailing dot, or ".". */
 int value_zone(const char *text, char out[VALUE_HOST_BUF], struct value_why *why) DIVE_MUST_USE;
 
@@ -78,6 +90,8 @@ int value_media_type(const char *text, struct value_why *why) DIVE_MUST_USE;
 int value_option_name(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* A path that nobody is expected to expand. */
 int value_path(const char *text, struct value_why *why) DIVE_MUST_USE;
+/* Printable ASCII without quotes and backslashes: what can stand in a quoted-string as it is. */
+int value_label(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* RFC 9110 section 10.1.5, loosely: printable ASCII. */
 int value_user_agent(const char *text, struct value_why *why) DIVE_MUST_USE;
 

@@ -6,6 +6,7 @@
 #include "config/value.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -256,4 +257,72 @@ int value_host_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why
         return r;
     snprintf(out, VALUE_HOST_BUF, "%.*s%.*s", (int)skip, text, DIVE_DOMAIN_MAX, name);
     return 0;
+}
+
+/* RFC 3986 section 2.1. False for a "%" without its digits, and for what a Basic user can't have:
+ * control characters and ":" (RFC 7617 section 2). */
+static bool decode_user(const char *text, size_t n, char out[VALUE_USER_BUF])
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned c = (unsigned char)text[i];
+
+        if (c == '%') {
+            if (i + 2 >= n || !isxdigit((unsigned char)text[i + 1]) ||
+                !isxdigit((unsigned char)text[i + 2]) || sscanf(text + i + 1, "%2x", &c) != 1)
+                return false;
+            i += 2;
+        }
+        if (c < 0x20 || c == 0x7f || c == ':' || length + 1 >= VALUE_USER_BUF)
+            return false;
+        out[length++] = (char)c;
+    }
+    out[length] = '\0';
+    return length > 0;
+}
+
+int value_parent(const char *text, struct value_parent *out, struct value_why *why)
+{
+    const char *rest = text, *end, *at, *colon;
+    char host[VALUE_HOST_BUF];
+    unsigned port = 0;
+    size_t n;
+
+    *out = (struct value_parent){0};
+    out->tls = strncmp(text, "https://", 8) == 0;
+    if (!out->tls && strncmp(text, "http://", 7) != 0)
+        return value_wrong(why, "is no URL of a proxy; write http://host:port or https://host:port");
+    rest += out->tls ? 8 : 7;
+    end = rest + strcspn(rest, "/?#");
+    if (*end != '\0' && strcmp(end, "/") != 0)
+        return value_wrong(why, "has more than a host and port; a proxy is meant as a whole");
+    at = memrchr(rest, '@', (size_t)(end - rest));
+    if (at) {
+        if (memchr(rest, ':', (size_t)(at - rest)))
+            return value_wrong(why, "has a password, which many may read here; put it into "
+                                    "origins.parent-password-file");
+        if (!decode_user(rest, (size_t)(at - rest), out->user))
+            return value_wrong(why, "has a user name that is empty, too long or malformed");
+        rest = at + 1;
+    }
+    colon = memrchr(rest, ':', (size_t)(end - rest));
+    if (!colon || memchr(colon, ']', (size_t)(end - colon)))
+        return value_wrong(why, "has no port; write %.7s//host:3128", text);
+    n = (size_t)(end - colon - 1);
+    if (n == 0 || n > 5)
+        return value_wrong(why, "has no valid port; it is a number from 1 to 65535");
+    memcpy(host, colon + 1, n);
+    host[n] = '\0';
+    if (parse_port(host, 1, &port, why))
+        return DIVE_E_SYNTAX;
+    out->port = (uint16_t)port;
+    n = (size_t)(colon - rest);
+    if (n == 0 || n >= sizeof(host))
+        return value_wrong(why, "has no host");
+    memcpy(host, rest, n);
+    host[n] = '\0';
+    if ((host[0] == '[' || !strchr(host, ':')) && ip_literal(host, out->host))
+        return 0;
+    return value_dns_name(host, out->host, why);
 }

@@ -9,6 +9,9 @@
 /* Words of the enumerations. X(identifier, word); the first one is what zeroed memory means: "not
  * said" where a rule may leave it open, else the strictest. */
 #define CONFIG_LISTENER_MODES(X) X(EXPLICIT, "explicit") X(TRANSPARENT, "transparent")
+#define CONFIG_OTHER_PROTOCOLS(X) X(PASS, "pass") X(CLOSE, "close") /* zero is the default here */
+#define CONFIG_NO_SNI(X) X(UNSET, "") X(CLOSE, "close") X(SPLICE, "splice")
+#define CONFIG_ECH(X) X(INTERCEPT, "intercept") X(CLOSE, "close") X(SPLICE, "splice")
 /* clang-format off */
 #define CONFIG_MODES(X)                                                                            \
     X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(OFF, "off")
@@ -17,13 +20,19 @@
 #define CONFIG_BROWSERS(X)                                                                         \
     X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(EXEMPT, "exempt")
 /* clang-format on */
+/* Who must say who they are: nobody, or all by any of the ways that are offered. */
+#define CONFIG_REQUIRES(X) X(ANY, "any") X(NONE, "none")
+/* clang-format off */
+#define CONFIG_CLIENT_CERTIFICATES(X)                                                              \
+    X(UNSET, "") X(REQUIRED, "required") X(OPTIONAL, "optional") X(NONE, "none")
+/* clang-format on */
 #define CONFIG_FAILURES(X) X(BLOCK, "block") X(IGNORE, "ignore")
 #define CONFIG_UNSUPPORTED(X) X(BLOCK, "block") X(ALLOW, "allow")
 #define CONFIG_HTTPS_REQUIRED(X) X(REFUSE, "refuse") X(UPGRADE, "upgrade")
 #define CONFIG_OTHER_SUCCESS(X) X(BLOCK, "block") X(PASS, "pass")
 #define CONFIG_ERROR_BODIES(X) X(STRIP, "strip") X(PASS, "pass")
 #define CONFIG_REPORTS(X) X(OFF, "off") X(LOG, "log") X(SEND, "send")
-#define CONFIG_RELEASE(X) X(UNSET, "") X(VERDICT, "verdict") X(TRICKLE, "trickle")
+#define CONFIG_RELEASE(X) X(UNSET, "") X(VERDICT, "verdict") X(TAIL, "tail") X(TRICKLE, "trickle")
 #define CONFIG_SCHEMES(X) X(UNSET, "") X(HTTP, "http") X(HTTPS, "https")
 #define CONFIG_LOG_FORMATS(X) X(JSON, "json")
 
@@ -31,11 +40,26 @@
 #define X(id, word) CONFIG_LISTENER_##id,
 enum config_listener_mode { CONFIG_LISTENER_MODES(X) };
 #undef X
+#define X(id, word) CONFIG_OTHER_##id,
+enum config_other_protocols { CONFIG_OTHER_PROTOCOLS(X) };
+#undef X
+#define X(id, word) CONFIG_NO_SNI_##id,
+enum config_no_sni { CONFIG_NO_SNI(X) };
+#undef X
+#define X(id, word) CONFIG_ECH_##id,
+enum config_ech { CONFIG_ECH(X) };
+#undef X
 #define X(id, word) CONFIG_MODE_##id,
 enum config_mode { CONFIG_MODES(X) };
 #undef X
 #define X(id, word) CONFIG_BROWSERS_##id,
 enum config_browsers { CONFIG_BROWSERS(X) };
+#undef X
+#define X(id, word) CONFIG_REQUIRE_##id,
+enum config_require { CONFIG_REQUIRES(X) };
+#undef X
+#define X(id, word) CONFIG_CLIENT_CERTIFICATE_##id,
+enum config_client_certificate { CONFIG_CLIENT_CERTIFICATES(X) };
 #undef X
 #define X(id, word) CONFIG_FAILURE_##id,
 enum config_failure { CONFIG_FAILURES(X) };
