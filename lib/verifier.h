@@ -107,6 +107,10 @@ struct dive_options {
     bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
                          const struct dive_response *response);
     void *custom_scope_arg;
+    /* Beyond the drafts: an inner list of components (RFC 9421 section 2) all of which a signature
+     * has to cover to count; `"@path";req` and `"@authority";req` bind it to its URL. A DIVE-Sig
+     * signature (draft-00) covers the content alone, and fails. Borrowed; NULL: none. */
+    const struct dive_sf_member *required_components;
 };
 
 struct dive_verifier;

@@ -24,15 +24,13 @@ static const struct config *transparent_config(const struct tunnel *t)
 }
 
 /* `name`: what the client says that it wants, or the address that it connected to. */
-static const struct config_rule *transparent_rule(const struct tunnel *t, const char *name,
-                                                  enum config_scheme scheme)
+static const struct config_rule *transparent_rule(const struct tunnel *t, const char *name)
 {
     const struct client_connection *c = t->client;
     struct sockaddr_storage destination;
     struct config_subject subject = {
         .host = name,
         .port = t->url.at.port,
-        .scheme = scheme,
         .client = (const struct sockaddr *)&c->peer,
         .listener = c->listener_name,
         .now = worker_now(c->worker),
@@ -46,7 +44,7 @@ static const struct config_rule *transparent_rule(const struct tunnel *t, const 
 /* Nothing is known but the address. */
 static bool transparent_is_denied(const struct tunnel *t)
 {
-    const struct config_rule *rule = transparent_rule(t, t->url.at.host, CONFIG_SCHEME_UNSET);
+    const struct config_rule *rule = transparent_rule(t, t->url.at.host);
 
     return rule != NULL && rule->deny;
 }
@@ -95,17 +93,14 @@ static bool transparent_has_name(const struct client_hello *hello)
     return hello->sni[0] != '\0' && literal_parse(hello->sni, &family, bytes) == 0;
 }
 
-/* By the rule, else by the name or the address in interception.splice. */
-static bool transparent_is_spliced(const struct tunnel *t, const struct config_rule *rule)
+/* By a rule, or by the name or the address in interception.splice. */
+static bool transparent_is_spliced(struct tunnel *t)
 {
-    const struct config *config = transparent_config(t);
-    const struct config_strings *splice = &config->interception.splice;
+    const struct config_strings *splice = &transparent_config(t)->interception.splice;
 
-    if (!config->interception.enabled || (rule != NULL && rule->splice == CONFIG_SWITCH_ON))
+    if (tunnel_apply_rules(t, t->client->tunnel.host))
         return true;
-    if (rule != NULL && rule->splice == CONFIG_SWITCH_OFF)
-        return false;
-    return config_hosts_match(splice, t->client->tunnel.host) ||
+    return (t->rule == NULL || t->rule->splice != CONFIG_SWITCH_OFF) &&
            config_hosts_match(splice, t->url.at.host);
 }
 
@@ -113,19 +108,17 @@ static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
 {
     struct client_connection *c = t->client;
     bool has_name = transparent_has_name(hello), spliced;
-    const struct config_rule *rule;
 
     if (has_name && !tunnel_take_name(t, hello->sni)) {
         tunnel_break(t, "the ClientHello's server name is not a host name");
         return;
     }
-    rule = transparent_rule(t, c->tunnel.host, CONFIG_SCHEME_HTTPS);
-    if (rule != NULL && rule->deny) {
-        tunnel_break(t, "denied by a rule");
+    spliced = transparent_is_spliced(t);
+    if (t->rule != NULL && t->rule->deny) {
+        tunnel_break_denied(t);
         return;
     }
-    t->parent = runtime_parent(c->runtime, rule);
-    spliced = transparent_is_spliced(t, rule);
+    t->parent = runtime_parent(c->runtime, t->first);
     if (!spliced && !has_name && t->how->no_sni != CONFIG_NO_SNI_SPLICE)
         tunnel_break(t, "the ClientHello has no server name (listeners[].no-sni: close)");
     else if (!spliced && has_name && hello->has_ech && t->how->ech == CONFIG_ECH_CLOSE)

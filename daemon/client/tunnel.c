@@ -82,6 +82,7 @@ void tunnel_end(struct tunnel *t, bool logged)
             .verdict = t->relayed ? VERDICT_EXEMPT : VERDICT_NONE,
             .action = t->relayed ? ACTION_STREAMED : ACTION_NONE,
             .error = t->error,
+            .rule = t->rule,
             .listener = c->listener,
         };
 
@@ -156,6 +157,40 @@ void tunnel_break(struct tunnel *t, const char *format, ...)
     client_connection_finish(c, EXCHANGE_ABORT);
 }
 
+void tunnel_break_denied(struct tunnel *t)
+{
+    char place[CONFIG_RULE_PLACE];
+
+    tunnel_break(t, "denied by the rule in %s", config_rule_place(t->rule, place, sizeof(place)));
+}
+
+/* ---- rules ---- */
+
+bool tunnel_apply_rules(struct tunnel *t, const char *host)
+{
+    struct client_connection *c = t->client;
+    struct sockaddr_storage destination;
+    struct config_subject subject = {
+        .host = host,
+        .port = t->url.at.port,
+        .scheme = CONFIG_SCHEME_HTTPS,
+        .client = (const struct sockaddr *)&c->peer,
+        .user = c->authentication.user,
+        .listener = c->listener_name,
+        .now = worker_now(c->worker),
+    };
+    struct config_tunnel decision;
+
+    if (t->how != NULL && config_host_address(t->url.at.host, &destination))
+        subject.destination = (const struct sockaddr *)&destination;
+    config_rule_tunnel(c->runtime->config, &subject, &decision);
+    t->rule = decision.rule;
+    t->first = decision.first;
+    if (decision.denies != NULL)
+        t->denies = decision.denies;
+    return decision.unseen;
+}
+
 /* ---- RELAY ---- */
 
 static void tunnel_on_relayed(void *arg, bool clean)
@@ -202,6 +237,11 @@ void tunnel_relay(struct tunnel *t)
 
     if (t->failure.status != 0) {
         tunnel_break(t, "%s", t->failure.details);
+        return;
+    }
+    if (t->denies != NULL) {
+        t->rule = t->denies;
+        tunnel_break_denied(t);
         return;
     }
     if (!stream_is_open(&t->origin.stream)) {
@@ -274,8 +314,11 @@ void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
         tunnel_break(t, "the ClientHello's server name is not a host name");
         return;
     }
-    if (config_hosts_match(&runtime->config->interception.splice, c->tunnel.host)) {
-        tunnel_relay(t);
+    if (tunnel_apply_rules(t, c->tunnel.host)) {
+        if (t->rule != NULL && t->rule->deny)
+            tunnel_break_denied(t);
+        else
+            tunnel_relay(t);
         return;
     }
     if (certificate_cache_get(runtime->certificates, c->tunnel.host, (time_t)worker_now(c->worker),
@@ -535,42 +578,35 @@ static void tunnel_dial(struct tunnel *t)
 }
 
 /* 0, or the status of a refusal, with its words. */
-static int tunnel_check(struct tunnel *t, const char **text)
+static int tunnel_check(struct tunnel *t, char *text, size_t size)
 {
     struct client_connection *c = t->client;
     const struct config *config = c->runtime->config;
     const struct sockaddr *peer = (const struct sockaddr *)&c->peer;
-    const struct config_rule *rule;
     int r = http_url_from_request(&t->url, &t->head, true, NULL);
 
     if (r != 0) {
-        *text = http_error_text(r);
+        snprintf(text, size, "%s", http_error_text(r));
         return http_error_status(r);
     }
-    *text = "this client's address is not in access.clients";
+    snprintf(text, size, "this client's address is not in access.clients");
     if (!config_networks_match(&config->access.clients, peer))
         return 403;
-    *text = "CONNECT to this port is not allowed (access.connect-ports)";
+    snprintf(text, size, "CONNECT to this port is not allowed (access.connect-ports)");
     if (!config_port_allowed(config, t->url.at.port))
         return 403;
-    rule = config_rule_match(config, &(struct config_subject){
-                                         .host = t->url.at.host,
-                                         .port = t->url.at.port,
-                                         .scheme = CONFIG_SCHEME_HTTPS,
-                                         .client = peer,
-                                         .user = c->authentication.user,
-                                         .listener = c->listener_name,
-                                         .now = worker_now(c->worker),
-                                     });
-    *text = "denied by a rule";
-    if (rule != NULL && rule->deny)
+    t->spliced = tunnel_apply_rules(t, t->url.at.host);
+    if (t->rule != NULL && t->rule->deny) {
+        char place[CONFIG_RULE_PLACE];
+
+        snprintf(text, size, "denied by the rule in %s",
+                 config_rule_place(t->rule, place, sizeof(place)));
         return 403;
-    t->parent = runtime_parent(c->runtime, rule);
-    *text = "the connection has been here before";
+    }
+    t->parent = runtime_parent(c->runtime, t->first);
+    snprintf(text, size, "the connection has been here before");
     if (http_via_is_loop(&t->head))
         return 508;
-    t->spliced = !config->interception.enabled ||
-                 config_hosts_match(&config->interception.splice, t->url.at.host);
     return 0;
 }
 
@@ -595,7 +631,7 @@ struct tunnel *tunnel_new(struct client_connection *c)
 void tunnel_start(struct client_connection *c, struct http_head *head)
 {
     struct tunnel *t = tunnel_new(c);
-    const char *text;
+    char text[sizeof(t->error)];
     int status;
 
     if (t == NULL) {
@@ -605,7 +641,7 @@ void tunnel_start(struct client_connection *c, struct http_head *head)
     }
     t->head = *head;
     *head = (struct http_head){0};
-    status = tunnel_check(t, &text);
+    status = tunnel_check(t, text, sizeof(text));
     if (status != 0) {
         tunnel_refuse(t, status,
                       status == 403   ? "http_request_denied"

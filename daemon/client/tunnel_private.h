@@ -34,10 +34,15 @@ struct tunnel {
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
     const struct parent *parent;
-    bool spliced;      /* interception.splice names it, or interception is off */
-    bool origin_spoke; /* before the client did */
-    bool relayed;      /* bytes were passed on unseen */
-    bool decided;      /* what the client speaks is known; the dial's end is waited for */
+    bool spliced; /* a rule or interception.splice says so, or interception is off */
+    const struct config_rule *rule;  /* that decided about the tunnel as a whole, or NULL */
+    const struct config_rule *first; /* the first that fits, whatever an earlier one may have to say
+                                      * of a request inside: for what can't wait for that */
+    const struct config_rule *denies; /* what isn't opened here: an earlier rule may let some of
+                                       * the requests inside pass */
+    bool origin_spoke;                /* before the client did */
+    bool relayed;                     /* bytes were passed on unseen */
+    bool decided; /* what the client speaks is known; the dial's end is waited for */
     const struct config_listener *how; /* no CONNECT: the transparent listener; else NULL */
     bool silent;                       /* transparent: the client may still be the first to speak */
     struct origin_failure failure;     /* status 0: none so far */
@@ -59,6 +64,11 @@ void tunnel_set_state(struct tunnel *t, enum tunnel_state next);
 void tunnel_end(struct tunnel *t, bool logged);
 /* Without an answer: the client sees its connection break. */
 void tunnel_break(struct tunnel *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, for t->rule's sake. */
+void tunnel_break_denied(struct tunnel *t);
+/* For CONNECT's host, or for the name in a ClientHello. Sets t->rule, t->first and t->denies: what
+ * one name was denied stays so under another. True: TLS isn't to be opened. */
+bool tunnel_apply_rules(struct tunnel *t, const char *host);
 /* Looks at what the client has said so far. */
 void tunnel_sniff(struct tunnel *t);
 /* Starts to connect to where `url` says; tunnel_sniff() goes on when that has an end. False:

@@ -114,6 +114,7 @@ int command_upgrade(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
 int command_policies(const struct command *command, int argc, char **argv);
+int command_rule_test(const struct command *command, int argc, char **argv);
 int command_keygen(const struct command *command, int argc, char **argv);
 int command_sign(const struct command *command, int argc, char **argv);
 int command_records(const struct command *command, int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
     {"policies", "list|forget DOMAIN", "the domains that had a policy; let one go that has given up DNSSEC", command_policies},
+    {"rule-test", "URL", "which rule decides about a request, and what follows", command_rule_test},
     {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
     {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
     {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},
@@ -41,7 +42,7 @@ static void print_help(FILE *to)
 {
     fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s %-28s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(to, "  %-9s %-28s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fputs("\nOptions of all commands:\n"
           "  -c, --config FILE   the daemon's configuration\n"

@@ -14,6 +14,7 @@
  *      match.c       the questions that the data path asks of it
  *      rule.h        rules: who decides about a request
  *      types.h       plain values; words.h: those that are words
+ *      include.c     conf.d; read_file.c: a file, bounded
  *      reference.c   table -> docs/configuration.md
  *      arena, problems: memory that goes at once, the list of findings
  *
@@ -38,9 +39,11 @@
 #include "core/log.h"
 #include "lib/error.h"
 
-#define CONFIG_FILE_MAX (1024 * 1024) /* bytes of a configuration file */
-#define CONFIG_PROBLEMS_MAX 20 /* errors, and as many warnings; what comes after is counted */
-#define CONFIG_LIST_MAX 65536  /* entries of one list */
+#define CONFIG_FILE_MAX (64 * 1024 * 1024) /* bytes of a configuration file */
+#define CONFIG_PROBLEMS_MAX 20   /* errors, and as many warnings; what comes after is counted */
+#define CONFIG_LIST_MAX 1000000  /* entries of one list */
+#define CONFIG_RULES_MAX 1000000 /* of all files */
+#define CONFIG_INCLUDES_MAX 1024 /* files */
 
 struct config_listener {
     const char *name; /* of rules; the address's text unless given */
@@ -195,7 +198,8 @@ struct config {
     struct {
         struct config_rule *v;
         size_t n;
-    } rules;
+    } rules;                       /* of this file, then of those of `include` */
+    struct config_strings include; /* file globs */
     struct {
         int64_t head_size;     /* request or response head, bytes */
         unsigned header_count; /* field lines of one head */
@@ -236,6 +240,7 @@ struct config_problem {
     bool warning;
     unsigned line; /* 1-based; 0: the file as a whole */
     unsigned column;
+    char *file; /* NULL: config_problems' */
     char *text;
 };
 

@@ -73,7 +73,7 @@ bool config_host_address(const char *host, struct sockaddr_storage *out)
     return n > 0;
 }
 
-static char lower(char c)
+char match_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
 }
@@ -87,7 +87,7 @@ static bool glob_matches(const char *glob, struct dive_span text, bool fold)
     size_t at = 0, resume = 0;
 
     while (at < text.n) {
-        char c = fold ? lower(text.p[at]) : text.p[at];
+        char c = fold ? match_lower(text.p[at]) : text.p[at];
 
         if (*glob == '*') {
             star = ++glob;
@@ -158,6 +158,44 @@ static int address_bytes(const struct sockaddr *addr, const uint8_t **out)
         return AF_INET6;
     *out += 12;
     return AF_INET;
+}
+
+bool match_address_network(const struct sockaddr *addr, struct config_network *out)
+{
+    const uint8_t *bytes = NULL;
+
+    *out = (struct config_network){0};
+    out->family = address_bytes(addr, &bytes);
+    if (!out->family)
+        return false;
+    out->prefix = out->family == AF_INET ? 32 : 128;
+    memcpy(out->bytes, bytes, out->prefix / 8);
+    return true;
+}
+
+bool match_mask(uint8_t *bytes, size_t n, unsigned prefix)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned bits = prefix > i * 8 ? prefix - (unsigned)i * 8 : 0;
+        uint8_t keep = bits >= 8 ? 0xff : (uint8_t)(0xff00u >> bits);
+
+        any |= (bytes[i] & ~keep) != 0;
+        bytes[i] &= keep;
+    }
+    return any;
+}
+
+size_t match_address_text(const struct sockaddr_storage *addr, char out[INET6_ADDRSTRLEN])
+{
+    const uint8_t *bytes = NULL;
+    int family = address_bytes((const struct sockaddr *)addr, &bytes);
+
+    out[0] = '\0';
+    if (family)
+        inet_ntop(family, bytes, out, INET6_ADDRSTRLEN);
+    return strlen(out);
 }
 
 bool config_network_match(const struct config_network *network, const struct sockaddr *addr)

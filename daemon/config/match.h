@@ -6,6 +6,7 @@
 #ifndef DIVED_CONFIG_MATCH_H
 #define DIVED_CONFIG_MATCH_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -36,5 +37,15 @@ bool config_scope_match(const struct config *cfg, const char *name, const char *
                         const char *path, const char *media_type);
 
 bool config_port_allowed(const struct config *cfg, uint16_t port); /* access.connect-ports */
+
+/* ---- for the rest of this folder ---- */
+
+char match_lower(char c); /* ASCII */
+/* Clears the bits past the prefix. True if there were any. */
+bool match_mask(uint8_t *bytes, size_t n, unsigned prefix);
+/* The network of one address, v4-mapped as IPv4. False: it is no IP address. */
+bool match_address_network(const struct sockaddr *addr, struct config_network *out);
+/* As inet_ntop() writes it, without a port; its length. */
+size_t match_address_text(const struct sockaddr_storage *addr, char out[INET6_ADDRSTRLEN]);
 
 #endif

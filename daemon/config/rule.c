@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/load.h"
+#include "config/rule_hosts.h"
+#include "config/rule_index.h"
 #include "config/time_window.h"
 
 static bool host_holds(const struct config_rule *rule, const struct config_subject *s)
@@ -80,6 +83,9 @@ static bool listener_holds(const struct config_rule *rule, const struct config_s
 
 static bool hosts_file_holds(const struct config_rule *rule, const struct config_subject *s)
 {
+    for (size_t i = 0; s->host && i < rule->hosts_file.n; i++)
+        if (rule->hosts[i] && rule_hosts_match(rule->hosts[i], s->host))
+            return true;
     return false;
 }
 
@@ -198,22 +204,36 @@ const char *config_rule_place(const struct config_rule *rule, char *buf, size_t 
     return buf;
 }
 
+struct search {
+    const struct config_rule *rules;
+    const struct config_subject *subject;
+    size_t found, pending; /* SIZE_MAX: none */
+};
+
+static bool search_visit(void *arg, size_t index)
+{
+    struct search *s = arg;
+    bool unknown;
+
+    if (index >= s->found)
+        return false;
+    if (config_rule_mismatch(&s->rules[index], s->subject, &unknown) == CONFIG_CRITERION_NONE)
+        s->found = index;
+    else if (unknown && index < s->pending)
+        s->pending = index;
+    return s->found != index;
+}
+
 const struct config_rule *config_rule_match_early(const struct config *cfg,
                                                   const struct config_subject *subject,
                                                   const struct config_rule **pending)
 {
-    bool unknown;
+    struct search s = {cfg->rules.v, subject, SIZE_MAX, SIZE_MAX};
 
-    *pending = NULL;
-    for (size_t i = 0; i < cfg->rules.n; i++) {
-        const struct config_rule *rule = &cfg->rules.v[i];
-
-        if (config_rule_mismatch(rule, subject, &unknown) == CONFIG_CRITERION_NONE)
-            return rule;
-        if (unknown && !*pending)
-            *pending = rule;
-    }
-    return NULL;
+    if (cfg->private_->rules)
+        rule_index_walk(cfg->private_->rules, subject, search_visit, &s);
+    *pending = s.pending < s.found ? &cfg->rules.v[s.pending] : NULL;
+    return s.found != SIZE_MAX ? &cfg->rules.v[s.found] : NULL;
 }
 
 const struct config_rule *config_rule_match(const struct config *cfg,
@@ -222,4 +242,22 @@ const struct config_rule *config_rule_match(const struct config *cfg,
     const struct config_rule *pending;
 
     return config_rule_match_early(cfg, subject, &pending);
+}
+
+void config_rule_tunnel(const struct config *cfg, const struct config_subject *subject,
+                        struct config_tunnel *out)
+{
+    const struct config_rule *rule = config_rule_match_early(cfg, subject, &out->pending);
+
+    out->first = rule;
+    out->rule = out->denies = NULL;
+    out->unseen = !cfg->interception.enabled;
+    if (!out->pending && rule && rule->splice != CONFIG_SWITCH_UNSET)
+        out->unseen |= rule->splice == CONFIG_SWITCH_ON;
+    else
+        out->unseen |= config_hosts_match(&cfg->interception.splice, subject->host);
+    if (!out->pending || out->unseen)
+        out->rule = rule;
+    else if (rule && rule->deny)
+        out->denies = rule;
 }

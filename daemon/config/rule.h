@@ -71,8 +71,10 @@ struct config_rule {
                                                * "\"@path\";req" */
     struct config_parent parent;              /* UNSET: as origins.parent says */
 
+    struct dive_sf *components; /* these, parsed: one inner list; NULL: none */
+
     const char *file; /* where it stands, for logs and traces */
-    unsigned line;
+    unsigned line, column;
 };
 
 /* What a rule is asked about. Zeroed memory knows nothing: what isn't known doesn't fit a rule that
@@ -100,6 +102,28 @@ const struct config_rule *config_rule_match(const struct config *cfg,
 const struct config_rule *config_rule_match_early(const struct config *cfg,
                                                   const struct config_subject *subject,
                                                   const struct config_rule **pending);
+
+/* What is decided about a tunnel before anything in it is seen: for CONNECT's host, or for the name
+ * in a ClientHello. */
+struct config_tunnel {
+    /* TLS isn't opened: by a rule, by interception.splice, or since interception is off. */
+    bool unseen;
+    /* The first that fits what is known, or NULL. */
+    const struct config_rule *first;
+    /* A rule before it that may be the one of some requests inside, or NULL. */
+    const struct config_rule *pending;
+    /* `first`, if it decides about all that is inside: nothing is pending, or nothing is opened. */
+    const struct config_rule *rule;
+    /* `first`, if it denies and doesn't decide: about what isn't opened after all (another
+     * protocol).
+     */
+    const struct config_rule *denies;
+};
+
+/* `subject` without path and method. A rule that depends on them keeps later ones from deciding
+ * about the tunnel as a whole, as long as what is inside will be looked into. */
+void config_rule_tunnel(const struct config *cfg, const struct config_subject *subject,
+                        struct config_tunnel *out);
 
 /* The first criterion that doesn't hold, or NONE. *unknown (may be NULL): it is path or method,
  * they aren't known, and everything else holds. */

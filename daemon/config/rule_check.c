@@ -4,10 +4,15 @@
  */
 #include "config/load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/host_map.h"
+#include "config/rule_index.h"
 #include "config/value.h"
+#include "lib/sf.h"
+#include "lib/signature_input.h"
 
 #define ACTION_KEYS                                                                                \
     "mode", "browsers", "deny", "splice", "require", "require-components", "release", "cache",     \
@@ -93,12 +98,44 @@ static void check_listeners(struct loader *l, size_t i, const struct node *item,
     }
 }
 
-static void check_rule(struct loader *l, size_t i, const struct node *item)
+/* As the verifier takes them: one inner list. */
+static void parse_components(struct loader *l, struct config_rule *rule)
 {
-    struct config_rule *rule = &l->cfg->rules.v[i];
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
 
-    rule->file = l->cfg->file;
-    rule->line = item->place.line;
+    if (!f) {
+        l->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < rule->require_components.n; i++)
+        fprintf(f, "%s%s", i == 0 ? "(" : " ", rule->require_components.v[i]);
+    fprintf(f, ")");
+    if (fclose(f) != 0 ||
+        dive_sf_parse(&rule->components, DIVE_SF_LIST, dive_span(text, n), 0, NULL) != 0)
+        l->nomem = true; /* each was parsed before */
+    free(text);
+}
+
+static void check_components(struct loader *l, struct config_rule *rule, size_t i,
+                             const struct node *item)
+{
+    const struct config_strings *list = &rule->require_components;
+
+    for (size_t j = 0; j < list->n; j++)
+        if (!list->v[j])
+            return; /* reported */
+    if (list->n > DIVE_COMPONENTS_MAX)
+        problems_error(l->problems, node_get(item, "require-components")->place,
+                       "rules[%zu].require-components: more than %d", i, DIVE_COMPONENTS_MAX);
+    else if (list->n > 0)
+        parse_components(l, rule);
+}
+
+static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
+                       const struct node *item)
+{
     if (item->kind != NODE_MAP)
         return;
     if (!first_of(item, criterion_keys, COUNT(criterion_keys)))
@@ -116,9 +153,21 @@ static void check_rule(struct loader *l, size_t i, const struct node *item)
                        "origins.parent-password-file",
                        i);
     check_listeners(l, i, item, rule);
+    check_components(l, rule, i, item);
 }
 
 /* ---- rules in vain ---- */
+
+static void never_reached(struct loader *l, const struct config_rule *rule,
+                          const struct config_rule *earlier, const char *why)
+{
+    const char *file = rule->file == l->cfg->file ? NULL : rule->file;
+    char place[CONFIG_RULE_PLACE];
+
+    problems_warning(l->problems, (struct place){rule->line, rule->column, file},
+                     "this rule is never reached: the rule in %s %s",
+                     config_rule_place(earlier, place, sizeof(place)), why);
+}
 
 static int compare_strings(const struct config_strings *a, const struct config_strings *b)
 {
@@ -182,11 +231,115 @@ static void check_repeated(struct loader *l)
     qsort(sorted, n, sizeof(*sorted), compare_rules);
     for (size_t i = 1; i < n; i++)
         if (compare_criteria(sorted[i - 1], sorted[i]) == 0)
-            problems_warning(
-                l->problems, (struct place){sorted[i]->line, 1},
-                "rules[%zu]: is never reached: the rule in line %u has the same criteria",
-                (size_t)(sorted[i] - l->cfg->rules.v), sorted[i - 1]->line);
+            never_reached(l, sorted[i], sorted[i - 1], "has the same criteria");
     free(sorted);
+}
+
+/* Hosts of rules that name nothing but hosts, with the first such rule of each (its index + 1). */
+struct covers {
+    struct host_map map;
+    const struct config_rule *rules;
+};
+
+/* The first rule all of whose criteria hold for every host that `glob` matches, of the suffixes of
+ * `key` (a name, or what all of its hosts end in). */
+static const struct config_rule *covering(const struct covers *covers, const char *glob)
+{
+    bool suffix = glob[0] == '.' || strncmp(glob, "*.", 2) == 0;
+    bool star = strchr(glob, '*') && (!suffix || strchr(glob + 1, '*'));
+    const char *key = star ? rule_index_star_suffix(glob) : suffix ? strchr(glob, '.') + 1 : glob;
+    uint32_t first = 0;
+    struct host_name name;
+
+    if (!key || !host_name_init(&name, key))
+        return NULL;
+    for (size_t i = 0; i < name.labels; i++) {
+        const struct host_map_slot *slot = host_map_suffix(&covers->map, &name, i);
+        bool itself = i == 0 && !star && (!suffix || glob[0] == '.'); /* key is among its hosts */
+        bool below = i > 0 || star || suffix;                         /* and so are names below */
+        uint32_t rule;
+
+        if (!slot || (itself && !slot->exact) || (below && !slot->below))
+            continue;
+        rule = itself && slot->exact > slot->below ? slot->exact : 0;
+        rule = below && slot->below > rule ? slot->below : rule;
+        if (itself && !below)
+            rule = slot->exact;
+        if (first == 0 || rule < first)
+            first = rule;
+    }
+    return first ? &covers->rules[first - 1] : NULL;
+}
+
+/* Every host of it? Then the last of the rules that it takes. */
+static const struct config_rule *covering_all(const struct covers *covers,
+                                              const struct config_rule *rule)
+{
+    const struct config_rule *last = NULL;
+
+    for (size_t i = 0; i < rule->host.n; i++) {
+        const struct config_rule *one = covering(covers, rule->host.v[i]);
+
+        if (!one)
+            return NULL;
+        if (!last || one > last)
+            last = one;
+    }
+    return last;
+}
+
+static void add_cover(struct covers *covers, const struct config_rule *rule)
+{
+    uint32_t number = (uint32_t)(rule - covers->rules) + 1;
+
+    for (size_t i = 0; i < rule->host.n; i++) {
+        const char *glob = rule->host.v[i];
+        bool suffix = glob[0] == '.' || strncmp(glob, "*.", 2) == 0;
+        const char *key = suffix ? strchr(glob, '.') + 1 : glob;
+        struct host_map_slot *slot;
+
+        if (strchr(key, '*'))
+            continue;
+        slot = host_map_put(&covers->map, key, strlen(key));
+        if (glob[0] != '*' && slot->exact == HOST_MAP_NONE)
+            slot->exact = number;
+        if (suffix && slot->below == HOST_MAP_NONE)
+            slot->below = number;
+    }
+}
+
+static bool names_hosts_alone(const struct config_rule *rule)
+{
+    return rule->host.n > 0 && rule->hosts_file.n + rule->client.n + rule->destination.n +
+                                       rule->port.n + rule->scheme.n + rule->path.n +
+                                       rule->method.n + rule->user.n + rule->listener.n +
+                                       rule->time.n ==
+                                   0;
+}
+
+/* Rules whose hosts belong to earlier rules that ask for nothing else. */
+static void check_covered(struct loader *l)
+{
+    struct covers covers = {.rules = l->cfg->rules.v};
+    struct arena arena = {0};
+    size_t keys = 0;
+
+    for (size_t i = 0; i < l->cfg->rules.n; i++)
+        keys += l->cfg->rules.v[i].host.n;
+    if (!host_map_init(&covers.map, &arena, keys)) {
+        l->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < l->cfg->rules.n; i++) {
+        const struct config_rule *rule = &l->cfg->rules.v[i];
+        const struct config_rule *earlier = covering_all(&covers, rule);
+
+        if (earlier && compare_criteria(earlier, rule) != 0) /* else that is said already */
+            never_reached(l, rule, earlier, "has all of its hosts");
+        if (names_hosts_alone(rule))
+            add_cover(&covers, rule);
+    }
+    arena_free(&arena);
 }
 
 static bool matches_everything(const struct config_rule *rule, const struct node *item)
@@ -197,19 +350,23 @@ static bool matches_everything(const struct config_rule *rule, const struct node
 
 void rule_check(struct loader *l)
 {
-    const struct node *item = load_items_of(l, NULL, "rules");
-    size_t n = l->cfg->rules.n;
-    unsigned catch_all = 0; /* the line */
+    const struct config_rule *catch_all = NULL;
 
-    for (size_t i = 0; item && i < n; i++, item = item->next) {
-        check_rule(l, i, item);
-        if (catch_all > 0)
-            problems_warning(l->problems, item->place,
-                             "rules[%zu]: is never reached: the rule in line %u matches everything",
-                             i, catch_all);
-        else if (matches_everything(&l->cfg->rules.v[i], item))
-            catch_all = item->place.line;
+    for (size_t i = 0; i < l->n_sources; i++) {
+        const struct node *item = l->sources[i].items;
+
+        for (size_t j = 0; item && j < l->sources[i].n; j++, item = item->next) {
+            struct config_rule *rule = &l->cfg->rules.v[l->sources[i].first + j];
+
+            check_rule(l, rule, j, item);
+            if (catch_all)
+                never_reached(l, rule, catch_all, "matches everything");
+            else if (matches_everything(rule, item))
+                catch_all = rule;
+        }
     }
-    if (catch_all == 0 && l->problems->errors == 0)
+    if (!catch_all && l->problems->errors == 0) {
         check_repeated(l);
+        check_covered(l);
+    }
 }

@@ -31,6 +31,15 @@ static int not_supported(const struct dive_sf_item *item, struct value_why *why)
     return value_wrong(why, "is no component that a response's signature can cover (RFC 9421)");
 }
 
+/* RFC 9110 section 5.1, or a derived component's "@". */
+static bool is_name(struct dive_span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!memchr("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~@", name.p[i], 52))
+            return false;
+    return name.n > 0;
+}
+
 int value_component(const char *text, char out[VALUE_COMPONENT_BUF], struct value_why *why)
 {
     const char *rest = strchr(text, ';');
@@ -55,8 +64,11 @@ int value_component(const char *text, char out[VALUE_COMPONENT_BUF], struct valu
         goto out;
     }
     item = (struct dive_sf_item){sf->members[0].bare, sf->members[0].params};
-    if (item.bare.type != DIVE_SF_STRING || dive_component_parse(&component, &item) != 0) {
-        r = not_supported(&item, why);
+    if (item.bare.type != DIVE_SF_STRING || !is_name(item.bare.text) ||
+        dive_component_parse(&component, &item) != 0) {
+        r = item.bare.type == DIVE_SF_STRING
+                ? not_supported(&item, why)
+                : value_wrong(why, "is no component; write it as in '\"@path\";req' (RFC 9421)");
         goto out;
     }
     if (dive_sf_serialize_item(&item, &serial, &len) != 0 || len >= VALUE_COMPONENT_BUF) {

@@ -78,21 +78,6 @@ int value_address(const char *text, struct config_address *out, struct value_why
     return 0;
 }
 
-/* Clears the bits past the prefix. True if there were any. */
-static bool mask(uint8_t *bytes, size_t n, unsigned prefix)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < n; i++) {
-        unsigned bits = prefix > i * 8 ? prefix - (unsigned)i * 8 : 0;
-        uint8_t keep = bits >= 8 ? 0xff : (uint8_t)(0xff00u >> bits);
-
-        any |= (bytes[i] & ~keep) != 0;
-        bytes[i] &= keep;
-    }
-    return any;
-}
-
 /* ::ffff:a.b.c.d/96+n is the IPv4 network: sockets show either form for one client. */
 static void unmap(struct config_network *network)
 {
@@ -131,7 +116,7 @@ int value_network(const char *text, struct config_network *out, struct value_why
     if (value_integer(slash + 1, &prefix, why) || prefix > bits)
         return value_wrong(why, "has no valid prefix length; it is a number from 0 to %u", bits);
     network.prefix = (unsigned)prefix;
-    if (mask(network.bytes, bits / 8, network.prefix)) {
+    if (match_mask(network.bytes, bits / 8, network.prefix)) {
         inet_ntop(network.family, network.bytes, ip, sizeof(ip));
         return value_wrong(why, "has bits set past its prefix; write %s/%u", ip, network.prefix);
     }

@@ -31,7 +31,8 @@ struct access_entry {
     const char *policy_domain;
     const char *key_id;
     const char *dnssec;
-    const char *error; /* a sentence when something went wrong; left out otherwise */
+    const struct config_rule *rule; /* that decided; left out otherwise */
+    const char *error;              /* a sentence when something went wrong; left out otherwise */
     unsigned listener;
 };
 

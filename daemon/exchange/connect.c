@@ -13,12 +13,19 @@
 #include "exchange/private.h"
 #include "http/via.h"
 
+/* Is a host without a policy to be blocked? */
+static bool policy_is_required(const struct exchange *x)
+{
+    if (x->rule != NULL && x->rule->require != CONFIG_SWITCH_UNSET)
+        return x->rule->require == CONFIG_SWITCH_ON;
+    return x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK;
+}
+
 static bool policy_is_needed(const struct exchange *x)
 {
     if (x->verifier == NULL)
         return false;
-    return !x->url.https || http_field_get(&x->request, "Range") != NULL ||
-           x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK;
+    return !x->url.https || http_field_get(&x->request, "Range") != NULL || policy_is_required(x);
 }
 
 /* 403 for a reason of our own that isn't in the draft's list. */
@@ -66,8 +73,7 @@ int policy_wait(struct exchange *x)
         exchange_deadline(x, x->runtime->config->dns.timeout_ms + 5000);
         return EXCHANGE_WAIT;
     }
-    if (state == DIVE_POLICY_ABSENT && x->mode == CONFIG_MODE_ENFORCE &&
-        x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK) {
+    if (state == DIVE_POLICY_ABSENT && x->mode == CONFIG_MODE_ENFORCE && policy_is_required(x)) {
         int next = policy_block(x, "not-supported", "the host does not support DIVE");
 
         x->verdict = VERDICT_NOT_SUPPORTED;

@@ -97,6 +97,7 @@ static void exchange_free(void *arg)
     free(x->user);
     object_unref(&x->object);
     http_url_clear(&x->url);
+    free(x->rule_place);
     free(x);
 }
 

@@ -120,6 +120,7 @@ struct exchange {
 
     /* who decides */
     const struct config_rule *rule; /* the configuration's, or NULL */
+    char *rule_place;               /* for the trace, which may outlive the configuration */
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */

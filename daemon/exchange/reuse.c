@@ -33,7 +33,8 @@ static bool lookup_applies(struct exchange *x)
 {
     bool get = dive_span_eq(x->request.method, "GET");
 
-    if (x->worker->shared->store == NULL)
+    if (x->worker->shared->store == NULL ||
+        (x->rule != NULL && x->rule->cache == CONFIG_SWITCH_OFF))
         return false;
     if (!get && !dive_span_eq(x->request.method, "HEAD")) {
         x->cache_status.forward = CACHE_FORWARD_METHOD;

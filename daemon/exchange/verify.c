@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "exchange/private.h"
+#include "lib/sf.h"
 #include "report/reporter.h"
 
 #define FAULT_QUIET_MS 60000
@@ -53,6 +54,9 @@ int verify_start(struct exchange *x)
         .remember_policies = config->dive.remember_policies_ms / 1000,
         .custom_scope = verify_in_custom_scope,
         .custom_scope_arg = x,
+        .required_components = x->rule != NULL && x->rule->components != NULL
+                                   ? &x->rule->components->members[0]
+                                   : NULL,
     };
     int r = dive_verifier_new(&x->verifier, &options);
 
@@ -238,6 +242,8 @@ static char *verify_make_trace(const struct exchange *x)
 
     if (dive_verifier_trace(x->verifier, &trace) != 0)
         trace = NULL;
+    if (x->rule_place != NULL)
+        (void)json_object_set_new(more, "rule", json_string(x->rule_place));
     if (x->user != NULL)
         (void)json_object_set_new(more, "user", json_string(x->user));
     if (x->destination.kind != 0)
@@ -265,6 +271,11 @@ void verify_trace(struct exchange *x)
     verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
+    if (x->rule != NULL) {
+        char place[CONFIG_RULE_PLACE];
+
+        x->rule_place = strdup(config_rule_place(x->rule, place, sizeof(place)));
+    }
     x->trace_waits = verify_trace_can_wait(x);
     trace = x->trace_waits ? NULL : verify_make_trace(x);
     if (trace != NULL)

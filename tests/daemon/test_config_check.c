@@ -96,10 +96,10 @@ Test(test_config_check, risks)
         {"access: {clients: []}\n", 2, 19, "no client will be served"},
         {"access: {clients: [\"::/0\"]}\n", 2, 19, "open proxy"},
         {"rules: [{host: \"*\", mode: off}, {host: a.example, mode: off}]\n", 2, 33,
-         "the rule in line 2 matches everything"},
+         "the rule in t:2 matches everything"},
         {"rules:\n  - {host: a.example, path: /x, mode: off}\n  - {host: b.example, mode: off}\n"
          "  - {path: /x, host: A.example, deny: true}\n",
-         5, 1, "rules[2]: is never reached: the rule in line 3 has the same criteria"},
+         5, 5, "never reached: the rule in t:3 has the same criteria"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
