@@ -30,7 +30,7 @@ SAN_FLAGS := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recov
 HARDENING :=
 endif
 
-PACKAGES  := libevent libunbound openssl yaml-0.1 jansson
+PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads
 
@@ -81,6 +81,13 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/daemon/cmd/%.o: private CPPFLAGS += $(CMD_CFLAGS)
+
+# A file that is part of a program: its bytes as an initialiser.
+$(BUILD)/%.inc: %
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/' > $@
+$(BUILD)/daemon/audit/style.o: $(BUILD)/daemon/audit/style.css.inc
+$(BUILD)/daemon/audit/style.o: private CPPFLAGS += -I$(BUILD)
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
@@ -174,7 +181,7 @@ cache-tests: all $(CONFORMANCE)/installed
 	    $(CONFORMANCE)/node_modules/http-cache-tests $(if $(ONLY),--test $(ONLY))
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
-DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
+DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libsqlite3-dev libxxhash-dev \
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \

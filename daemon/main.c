@@ -273,6 +273,8 @@ static int apply_runtime(struct daemon *daemon, struct runtime *runtime, struct 
         find(findings, LOG_LEVEL_WARNING,
              "cache: another directory, or a cache where there was "
              "none, takes a restart");
+    if (!shared_reload_audit(&daemon->shared, runtime->config))
+        find(findings, LOG_LEVEL_WARNING, "audit.file: another file takes a restart");
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (worker_reload(daemon->workers[i], runtime, sockets + i * n, n) != 0)
             find(findings, LOG_LEVEL_ERROR, "out of memory: worker %u keeps the old configuration",
@@ -287,7 +289,7 @@ static int daemon_reload(struct daemon *daemon, struct findings *findings)
     int r = DIVE_E_SYNTAX;
 
     pthread_mutex_lock(&daemon->reload_lock);
-    runtime = load_runtime(daemon->config_file, false, findings);
+    runtime = daemon->shared.draining ? NULL : load_runtime(daemon->config_file, false, findings);
     if (runtime != NULL)
         r = apply_runtime(daemon, runtime, findings);
     if (r == 0) {
@@ -383,6 +385,10 @@ static int daemon_start(struct daemon *daemon)
         log_error("main", "out of memory");
         return EX_OSERR;
     }
+    if (shared_start_audit(&daemon->shared, config, why, sizeof(why)) != 0) {
+        log_error("audit", "%s", why);
+        return EX_UNAVAILABLE;
+    }
     load_state(daemon);
     daemon->worker_count = count_workers(config);
     if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
@@ -402,17 +408,22 @@ static int daemon_start(struct daemon *daemon)
             log_error("main", "worker %u: %s", i, why);
     }
     free(sockets);
+    daemon->shared.listening = r == 0;
     return r == 0 ? EX_OK : EX_OSERR;
 }
 
+/* The admin thread stays as long as transfers do: whoever asks is told of the end. */
 static void daemon_stop(struct daemon *daemon)
 {
-    admin_stop(&daemon->admin);
+    pthread_mutex_lock(&daemon->reload_lock);
+    daemon->shared.draining = true;
+    pthread_mutex_unlock(&daemon->reload_lock);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (daemon->workers[i] != NULL)
             worker_drain(daemon->workers[i]);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(&daemon->workers[i]);
+    admin_stop(&daemon->admin);
     (void)!save_state(daemon);
     free(daemon->state_directory);
     runtime_unref(&daemon->runtime);

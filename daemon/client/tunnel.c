@@ -15,6 +15,7 @@
 #include "core/relay.h"
 #include "client/sniff.h"
 #include "exchange/access_log.h"
+#include "exchange/audit_note.h"
 #include "exchange/error_page.h"
 #include "http/media.h"
 #include "lib/domain.h"
@@ -61,6 +62,7 @@ struct tunnel {
     struct loop_timer timer;
     struct loop_node node;
     int status;
+    unsigned denied_by; /* line of the rule that refuses it; 0: none does */
     char error[400];
 };
 
@@ -122,9 +124,12 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .action = t->relayed ? ACTION_STREAMED : ACTION_NONE,
             .error = t->error,
             .listener = c->listener,
+            .port = t->url.at.port,
+            .denied_by = t->denied_by,
         };
 
         access_log_entry(&c->worker->log_line, &entry);
+        audit_note_tunnel(c->worker, &entry);
     }
     loop_later(&c->worker->loop, &t->node, tunnel_destroy);
 }
@@ -554,8 +559,10 @@ static int tunnel_check(struct tunnel *t, const char **text)
         return 403;
     rule = config_rule_match(config, t->url.at.host, peer, NULL);
     *text = "denied by a rule";
-    if (rule != NULL && rule->deny)
+    if (rule != NULL && rule->deny) {
+        t->denied_by = rule->line;
         return 403;
+    }
     t->spliced = !config->interception.enabled ||
                  config_hosts_match(&config->interception.splice, t->url.at.host);
     return 0;

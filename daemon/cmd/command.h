@@ -109,6 +109,7 @@ int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
+int command_audit(const struct command *command, int argc, char **argv);
 int command_policies(const struct command *command, int argc, char **argv);
 int command_keygen(const struct command *command, int argc, char **argv);
 int command_sign(const struct command *command, int argc, char **argv);

@@ -216,6 +216,26 @@ static void text_cache(FILE *f, const struct metrics_gauges *gauges)
     text_single(f, "dived_cache_objects", "gauge", "Stored responses.", gauges->cache_objects);
 }
 
+static void text_audit(FILE *f)
+{
+    text_single(f, "dived_audit_events_total", "counter", "Events written to the audit store.",
+                metrics_read(&metrics.audit_events));
+    text_single(f, "dived_audit_lost_total", "counter",
+                "Events that the audit store could not take in time.",
+                metrics_read(&metrics.audit_lost));
+    text_single(f, "dived_audit_errors_total", "counter",
+                "Failed attempts to write the audit store.", metrics_read(&metrics.audit_errors));
+    text_single(f, "dived_audit_pruned_total", "counter",
+                "Rows removed from the audit store for its size or their age.",
+                metrics_read(&metrics.audit_pruned));
+    text_single(f, "dived_audit_queue", "gauge", "Events that wait to be written.",
+                metrics_read(&metrics.audit_queue));
+    text_single(f, "dived_audit_rows", "gauge", "Rows of the audit store.",
+                metrics_read(&metrics.audit_rows));
+    text_single(f, "dived_audit_bytes", "gauge", "Size of the audit store.",
+                metrics_read(&metrics.audit_bytes));
+}
+
 static void text_all(FILE *f, const char *const *listener_names,
                      const struct metrics_gauges *gauges)
 {
@@ -236,6 +256,7 @@ static void text_all(FILE *f, const char *const *listener_names,
                 "Requests to hosts whose policy, seen before, is gone without a proof.",
                 metrics_read(&metrics.policies_lost));
     text_reports(f);
+    text_audit(f);
     text_single(f, "dived_connections", "gauge", "Connections of clients.",
                 connections > 0 ? (uint64_t)connections : 0);
     text_single(f, "dived_connections_refused_total", "counter",

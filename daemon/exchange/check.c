@@ -134,9 +134,11 @@ int check_request(struct exchange *x)
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
-    if (rule != NULL && rule->deny)
+    if (rule != NULL && rule->deny) {
+        x->denied_by = rule->line;
         return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
                                rule->line);
+    }
     check_mode(x, rule);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)

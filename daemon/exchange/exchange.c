@@ -26,6 +26,7 @@
 #include <sys/time.h>
 
 #include "core/log.h"
+#include "exchange/audit_note.h"
 #include "exchange/private.h"
 
 #define EXCHANGE_ACTIVATIONS 64 /* stages in a row before other connections get their turn */
@@ -127,6 +128,7 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->timer);
     loop_timer_stop(&x->keepalive);
     verify_trace(x);
+    audit_note_exchange(x);
     verify_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);

@@ -187,6 +187,7 @@ struct exchange {
     bool upgrade_over; /* the relay has ended */
 
     /* for the log */
+    unsigned denied_by; /* line of the rule that refuses the request; 0: none does */
     bool concluded;
     enum verdict_word verdict;
     enum action_word action;
