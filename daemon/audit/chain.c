@@ -123,8 +123,11 @@ static bool walk_fault(struct chain_walk *walk, enum chain_fault fault, int64_t 
 
 /* `before` isn't the hash of the row before: which of the two is at fault? */
 static bool walk_broken_link(struct chain_walk *walk, int64_t number,
-                             const uint8_t before[CHAIN_HASH], bool consistent)
+                             const uint8_t before[CHAIN_HASH], const uint8_t hash[CHAIN_HASH],
+                             bool consistent)
 {
+    if (walk->started && memcmp(hash, walk->last.hash, CHAIN_HASH) == 0)
+        return walk_fault(walk, CHAIN_INSERTED, number); /* a copy of the row before */
     if (walk->started && memcmp(before, walk->before_hash, CHAIN_HASH) == 0)
         return walk_fault(walk, CHAIN_INSERTED, walk->last.number);
     if (walk->started && consistent) /* the row before, and its hash was made anew */
@@ -149,7 +152,7 @@ bool chain_walk_row(struct chain_walk *walk, int64_t number, const struct audit_
         return number > walk->last.number ? walk_fault(walk, CHAIN_REMOVED, walk->last.number + 1)
                                           : walk_fault(walk, CHAIN_INSERTED, number);
     if (memcmp(before, walk->last.hash, CHAIN_HASH) != 0)
-        return walk_broken_link(walk, number, before, consistent);
+        return walk_broken_link(walk, number, before, hash, consistent);
     if (!consistent)
         return walk_fault(walk, CHAIN_ALTERED, number);
     memcpy(walk->before_hash, walk->last.hash, CHAIN_HASH);

@@ -350,7 +350,7 @@ out:
 
 static int audit_report_command(struct audit_run *run)
 {
-    int64_t since = run->now_ms - 30LL * 86400 * 1000, until = run->now_ms + 1;
+    int64_t since = run->now_ms - 30LL * 86400 * 1000, until = run->now_ms + 1000;
     int r = audit_take_time(run, "since", run->since, &since);
     json_t *report;
 
