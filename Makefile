@@ -87,7 +87,8 @@ $(BUILD)/%.inc: %
 	@mkdir -p $(@D)
 	$(Q)od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/' > $@
 $(BUILD)/daemon/audit/style.o: $(BUILD)/daemon/audit/style.css.inc
-$(BUILD)/daemon/audit/style.o: private CPPFLAGS += -I$(BUILD)
+$(BUILD)/daemon/admin/page.o: $(BUILD)/daemon/admin/page.html.inc $(BUILD)/daemon/admin/page.js.inc
+$(BUILD)/daemon/audit/style.o $(BUILD)/daemon/admin/page.o: private CPPFLAGS += -I$(BUILD)
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
