@@ -50,8 +50,9 @@
     return [1, 2, 5, 10].find(s => s * scale >= n * 0.999999) * scale;
   };
   // `lines`: [class, values]; a point a sample, the newest at the right edge.
-  const plot = (id, samples, step, lines, format) => {
-    const most = roundUp(Math.max(1, ...lines.flatMap(line => line[1])));
+  const plot = (id, samples, lines, format) => {
+    const highest = Math.max(...lines.flatMap(line => line[1]));
+    const most = format === bytes ? 2 ** Math.ceil(Math.log2(Math.max(1 << 20, highest))) : roundUp(Math.max(2, highest));
     const svg = draw("svg", {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img"});
     const height = HEIGHT - TOP - BOTTOM, width = WIDTH - LEFT - 6;
     const y = v => HEIGHT - BOTTOM - height * v / most;
@@ -95,14 +96,14 @@
       const i = h.columns.indexOf(name);
       return h.samples.map(sample => sample[i] * scale);
     };
-    plot("plot-requests", h.samples, h.step_s, [["l0", column("requests", 1 / h.step_s)]], short);
-    plot("plot-verdicts", h.samples, h.step_s, [["l0", column("verified", 60 / h.step_s)],
+    plot("plot-requests", h.samples, [["l0", column("requests", 1 / h.step_s)]], short);
+    plot("plot-verdicts", h.samples, [["l0", column("verified", 60 / h.step_s)],
       ["l1", column("failed", 60 / h.step_s)]], short);
-    plot("plot-connections", h.samples, h.step_s, [["l0", column("connections", 1)]], short);
-    plot("plot-held", h.samples, h.step_s, [["l0", column("held_bytes", 1)]], bytes);
+    plot("plot-connections", h.samples, [["l0", column("connections", 1)]], short);
+    plot("plot-held", h.samples, [["l0", column("held_bytes", 1)]], bytes);
 
     fill("recent", s.recent.map(e => row([[clock(e.time_ms), "t"], [e.kind, "t"], [e.reason, "t"],
-      [e.action, e.action === "blocked" ? "t bad" : "t"], [e.client, "t"], [e.method + " " + e.url, "w"],
+      [e.action, e.action === "blocked" ? "t bad" : "t"], [e.client, "t"], [e.method + " " + e.url, "u"],
       [e.exchange, "t soft"]])), 7);
     tops("hosts", s.hosts);
     tops("clients", s.clients);

@@ -96,7 +96,8 @@ static json_t *report_hosts(struct audit_query *q, const char *which, int64_t si
 
     snprintf(sql, sizeof(sql),
              "SELECT host, policy_domain, count(*) AS n, count(DISTINCT client) AS clients,"
-             " group_concat(DISTINCT coalesce(reason, kind)) AS reasons, min(url) AS url,"
+             " replace(group_concat(DISTINCT coalesce(reason, kind)), ',', ', ') AS reasons, "
+             "min(url) AS url,"
              " min(time_ms) AS first_ms, max(time_ms) AS last_ms" REPORT_EVENTS
              " AND host IS NOT NULL AND %s"
              " GROUP BY host, policy_domain ORDER BY n DESC, host LIMIT " REPORT_TEXT(

@@ -45,11 +45,36 @@ static void html_member(FILE *f, const json_t *object, const char *name)
     audit_html_text(f, command_string(object, name));
 }
 
+/* "1,234,567" */
+static const char *html_grouped(long long n, char out[32])
+{
+    char plain[24];
+    size_t length = (size_t)snprintf(plain, sizeof(plain), "%lld", n), at = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0 && plain[i - 1] != '-')
+            out[at++] = ',';
+        out[at++] = plain[i];
+    }
+    out[at] = '\0';
+    return out;
+}
+
+/* A table's cell. */
+static void html_cell(FILE *f, const json_t *object, const char *name)
+{
+    char text[32];
+
+    fprintf(f, "<td class=\"n\">%s</td>", html_grouped(command_number(object, name), text));
+}
+
 static void html_card(FILE *f, const char *kind, long long n, const char *label)
 {
-    fprintf(f, "<div class=\"card\"><b%s%s%s>%lld</b><span>%s</span></div>\n",
+    char text[32];
+
+    fprintf(f, "<div class=\"card\"><b%s%s%s>%s</b><span>%s</span></div>\n",
             n > 0 && *kind != '\0' ? " class=\"" : "", n > 0 ? kind : "",
-            n > 0 && *kind != '\0' ? "\"" : "", n, label);
+            n > 0 && *kind != '\0' ? "\"" : "", html_grouped(n, text), label);
 }
 
 static void html_head(FILE *f, const json_t *report)
@@ -168,11 +193,11 @@ static void html_reasons(FILE *f, const json_t *report)
     {
         fputs("<tr><td class=\"w\">", f);
         html_member(f, reason, "reason");
-        fprintf(f,
-                "</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td><td "
-                "class=\"n\">%lld</td></tr>\n",
-                command_number(reason, "n"), command_number(reason, "blocked"),
-                command_number(reason, "would_block"));
+        fputs("</td>", f);
+        html_cell(f, reason, "n");
+        html_cell(f, reason, "blocked");
+        html_cell(f, reason, "would_block");
+        fputs("</tr>\n", f);
     }
     fputs(n > 0 ? "</table></div></section>\n" : "</section>\n", f);
 }
@@ -194,11 +219,12 @@ static void html_domains(FILE *f, const json_t *report)
     {
         fputs("<tr><td class=\"w\">", f);
         html_member(f, domain, "domain");
-        fprintf(f,
-                "</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td>"
-                "<td class=\"n\">%lld</td></tr>\n",
-                command_number(domain, "verified"), command_number(domain, "failed"),
-                command_number(domain, "blocked"), command_number(domain, "not_covered"));
+        fputs("</td>", f);
+        html_cell(f, domain, "verified");
+        html_cell(f, domain, "failed");
+        html_cell(f, domain, "blocked");
+        html_cell(f, domain, "not_covered");
+        fputs("</tr>\n", f);
     }
     fputs(i > 0 ? "</table></div></section>\n" : "</section>\n", f);
 }
@@ -220,11 +246,12 @@ static void html_clients(FILE *f, const json_t *report)
     {
         fputs("<tr><td class=\"w\">", f);
         html_member(f, client, "client");
-        fprintf(f,
-                "</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td>"
-                "<td class=\"n\">%lld</td></tr>\n",
-                command_number(client, "n"), command_number(client, "blocked"),
-                command_number(client, "would_block"), command_number(client, "hosts"));
+        fputs("</td>", f);
+        html_cell(f, client, "n");
+        html_cell(f, client, "blocked");
+        html_cell(f, client, "would_block");
+        html_cell(f, client, "hosts");
+        fputs("</tr>\n", f);
     }
     fputs(i > 0 ? "</table></div></section>\n" : "</section>\n", f);
 }
@@ -246,10 +273,12 @@ static void html_hosts(FILE *f, const json_t *list, const char *title, const cha
     {
         fputs("<tr><td class=\"w\">", f);
         html_member(f, host, "host");
-        fprintf(f, "</td><td class=\"n\">%lld</td><td class=\"n\">%lld</td><td class=\"w\">",
-                command_number(host, "n"), command_number(host, "clients"));
+        fputs("</td>", f);
+        html_cell(f, host, "n");
+        html_cell(f, host, "clients");
+        fputs("<td class=\"w\">", f);
         html_member(f, host, "reasons");
-        fputs("</td><td class=\"w\">", f);
+        fputs("</td><td class=\"u\">", f);
         html_member(f, host, "url");
         fputs("</td></tr>\n", f);
     }

@@ -10,14 +10,14 @@
 #include "cmd/audit.h"
 #include "cmd/command.h"
 
-#define SVG_WIDTH 720
-#define SVG_HEIGHT 210
+#define SVG_WIDTH 1040
+#define SVG_HEIGHT 230
 #define SVG_LEFT 52
 #define SVG_RIGHT 8
 #define SVG_TOP 10
 #define SVG_BOTTOM 24
 #define SVG_DAYS_MAX 4000
-#define SVG_LABELS 7
+#define SVG_LABELS 10
 
 static long svg_day(const json_t *object)
 {
@@ -151,11 +151,12 @@ void audit_svg_bars(FILE *f, const json_t *days, const char *const *keys, const 
     frame.count = last - frame.first + 1;
     frame.top = svg_round_up(most);
     frame.step = (double)(SVG_WIDTH - SVG_LEFT - SVG_RIGHT) / (double)frame.count;
-    fprintf(f, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", SVG_WIDTH, SVG_HEIGHT);
+    fprintf(f, "<div class=\"wide\"><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"",
+            SVG_WIDTH, SVG_HEIGHT);
     audit_html_text(f, title);
     fputs("\">", f);
     svg_grid(f, frame.top);
     json_array_foreach(days, i, day) if (svg_day(day) >= 0) svg_bar(f, &frame, day, keys);
     svg_labels(f, &frame);
-    fputs("</svg>\n", f);
+    fputs("</svg></div>\n", f);
 }

@@ -15,6 +15,7 @@
 /* clang-format off */
 static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
+    {"top", "", "requests, verdicts, hosts and clients, live", command_top},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},

@@ -203,11 +203,17 @@ static void text_reports(FILE *f)
 
 static void text_cache(FILE *f, const struct metrics_gauges *gauges)
 {
-    text_single(f, "dived_cache_hits", "counter", "Responses that came from the cache.",
-                metrics_read(&metrics.cache_hits));
-    text_single(f, "dived_cache_misses", "counter",
-                "Responses that the cache was asked for and didn't have.",
-                metrics_read(&metrics.cache_misses));
+    uint64_t hits = metrics_read(&metrics.cache_hits);
+    uint64_t misses = metrics_read(&metrics.cache_misses);
+
+    text_single(f, "dived_cache_hits_total", "counter", "Responses that came from the cache.",
+                hits);
+    text_single(f, "dived_cache_misses_total", "counter",
+                "Responses that the cache was asked for and didn't have.", misses);
+    /* Their first names, which lack the suffix of a counter and so can't be typed as one. */
+    text_single(f, "dived_cache_hits", "untyped", "The same as dived_cache_hits_total.", hits);
+    text_single(f, "dived_cache_misses", "untyped", "The same as dived_cache_misses_total.",
+                misses);
     text_family(f, "dived_cache_bytes", "gauge", "What is stored, by where.");
     fprintf(f, "dived_cache_bytes{tier=\"memory\"} %llu\n",
             (unsigned long long)gauges->cache_memory_bytes);
