@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Text from outside goes into text nodes only; nothing is ever parsed as markup.
 (() => {
-  const EVERY = 2000, WIDTH = 520, HEIGHT = 150, LEFT = 44, BOTTOM = 20, TOP = 8;
+  const EVERY = 2000, WIDTH = 520, HEIGHT = 150, LEFT = 58, BOTTOM = 20, TOP = 8;
   const SVG = "http://www.w3.org/2000/svg";
   const at = id => document.getElementById(id);
   let before = null;

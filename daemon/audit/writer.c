@@ -182,7 +182,7 @@ bool audit_writer_trusts_clock(struct audit_writer *w, int64_t wall_ms, int64_t 
     bool jumped = w->wall_ms != 0 && (drift > WRITER_JUMP_MS || drift < -WRITER_JUMP_MS);
 
     /* After a start too: is the newest row older than rows may get? */
-    if (w->wall_ms == 0 && newest_ms > 0 && wall_ms - newest_ms > max_age_ms)
+    if (w->wall_ms == 0 && newest_ms > 0 && max_age_ms > 0 && wall_ms - newest_ms > max_age_ms)
         jumped = true;
     w->wall_ms = wall_ms;
     w->mono_ms = mono_ms;

@@ -545,7 +545,7 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
     {"GET / HTTP/1.1\r\nHost: 10.1.2.3:9\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
     {"GET /api/status.json HTTP/1.1\r\nHost: [::1]\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
-    {"GET http://evil.example/api/status.json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    {"GET http://evil.example/api/status.json HTTP/1.1\r\nHost: evil.example\r\n\r\n",
      "HTTP/1.1 421 Misdirected Request\r\n"},
     {"GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"},
     {"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n"},
