@@ -116,6 +116,8 @@ def test_ready_says_why_not_while_it_drains(lab, dived):
         said = eventually(lambda: ready() if "503" in ready() else "", 10, "503")
         assert "not ready: draining" in said
         assert "200 OK" in ready("/healthz")
+    assert one.process.wait(20) == 0  # by itself: a second SIGTERM wouldn't let it drain
+    one.process = None
 
 
 def test_metrics_as_promtool_wants_them(watched):
