@@ -111,8 +111,12 @@ static char *note_proof(const struct exchange *x)
     char *trace = NULL, *proof = NULL;
 
     json_decref(fields);
-    if (x->verifier == NULL || dive_verifier_trace(x->verifier, &trace) != 0)
-        trace = NULL;
+    if (x->verifier != NULL) {
+        /* Mostly it was rendered for the ring a moment ago. */
+        trace = trace_ring_get(x->worker->shared->traces, x->id);
+        if (trace == NULL && dive_verifier_trace(x->verifier, &trace) != 0)
+            trace = NULL;
+    }
     if (list != NULL && strlen(list) > AUDIT_PROOF_MAX)
         list[0] = '\0';
     if (trace != NULL && strlen(trace) > AUDIT_PROOF_MAX)
