@@ -4,7 +4,12 @@
  */
 #include "audit/counts.h"
 
+#include <assert.h>
 #include <string.h>
+
+/* Looking for a free slot has to end. */
+static_assert(VERDICT_COUNT * DIVE_REASON_COUNT * ACTION_COUNT < COUNTS_SLOTS / 2,
+              "COUNTS_OTHER has a row for all words");
 
 static uint32_t counts_hash(const char *domain, unsigned words)
 {

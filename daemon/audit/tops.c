@@ -77,7 +77,7 @@ static int tops_compare(const void *a, const void *b)
 
 size_t tops_list(const struct tops *tops, struct tops_entry *out, size_t n)
 {
-    const struct tops_entry *sorted[TOPS_ENTRIES];
+    const struct tops_entry *sorted[TOPS_ENTRIES] = {NULL};
     size_t used = 0;
 
     for (size_t i = 0; i < TOPS_ENTRIES; i++)
