@@ -32,7 +32,8 @@ endif
 
 PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads \
+              $(shell pkg-config --libs krb5-gssapi libcrypt 2>/dev/null)
 
 WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes \
              -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla \
@@ -183,9 +184,10 @@ cache-tests: all $(CONFORMANCE)/installed
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libsqlite3-dev libxxhash-dev \
+        libcrypt-dev libkrb5-dev \
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user softhsm2 opensc p11-kit curl openssl \
              bash zsh libcap2-bin util-linux g++ mandoc binutils
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)

@@ -99,12 +99,8 @@ int audit_start(struct audit **out, const struct audit_options *options, char *w
     if (audit == NULL)
         return DIVE_E_NOMEM;
     if (audit->file != NULL) {
-        r = audit_store_open(&audit->writer.store, audit->file, why, why_size);
-        if (r == DIVE_E_STATE && options->may_wait) {
-            log_info("audit", "%s; waiting until it ends", why);
-            r = 0;
-        }
-        if (r == 0 && audit->writer.store != NULL)
+        r = audit_store_open(&audit->writer.store, audit->file, options->succeeds, why, why_size);
+        if (r == 0)
             audit_store_head(audit->writer.store, &audit->head);
         if (r == 0 && audit_start_thread(audit) != 0) {
             snprintf(why, why_size, "the audit store's thread can't be started");

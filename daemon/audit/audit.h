@@ -28,9 +28,9 @@ struct audit_options {
     int64_t max_age_ms; /* 0: as old as max_size lets them be */
     unsigned queue;     /* events */
     int64_t head_ms;    /* how often the chain's head is logged; 0: at the end only */
-    /* Another daemon may still write the file (it drains while this one takes over): the writer
-     * waits for it, and the queue keeps what it can meanwhile. False: that is an error. */
-    bool may_wait;
+    /* Another process writes the file and drains while this one takes over: both write it, and each
+     * takes the chain's head as it finds it. False: another writer is an error. */
+    bool succeeds;
 };
 
 struct audit;

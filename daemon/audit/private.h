@@ -14,8 +14,8 @@ STAILQ_HEAD(audit_queue, audit_event);
 
 /* What the writer alone touches. */
 struct audit_writer {
-    struct audit_store *store; /* NULL: waits for another daemon to let it go */
-    struct audit_queue batch;  /* taken from the queue, not yet committed */
+    struct audit_store *store;
+    struct audit_queue batch; /* taken from the queue, not yet committed */
     unsigned n_batch;
     size_t batch_bytes;
     struct counts *counts; /* the same */

@@ -49,6 +49,7 @@ static const char *const store_sql[STORE_STATEMENTS] = {
 struct audit_store {
     char *path;
     int lock_fd;
+    bool has_lock; /* false: a predecessor still writes too */
     sqlite3 *db;
     sqlite3_stmt *statement[STORE_STATEMENTS];
     dev_t device; /* of the file that is open */
@@ -75,10 +76,20 @@ static int store_fail(struct audit_store *s, const char *what)
 
 /* ---- opening ---- */
 
-static int store_lock(struct audit_store *s)
+/* For people, should another daemon want the file. */
+static void store_sign_lock(struct audit_store *s)
+{
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+
+    s->has_lock = true;
+    if (ftruncate(s->lock_fd, 0) == 0)
+        (void)!pwrite(s->lock_fd, pid, (size_t)n, 0);
+}
+
+static int store_lock(struct audit_store *s, bool succeeds)
 {
     char *path = NULL, pid[32];
-    int n;
 
     if (asprintf(&path, "%s.lock", s->path) < 0)
         return DIVE_E_NOMEM;
@@ -89,7 +100,9 @@ static int store_lock(struct audit_store *s)
         return DIVE_E_INTERNAL;
     }
     free(path);
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        store_sign_lock(s);
+    } else if (!succeeds) {
         ssize_t got = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
 
         pid[got > 0 ? got : 0] = '\0';
@@ -100,9 +113,6 @@ static int store_lock(struct audit_store *s)
                  pid[0] != '\0' ? pid : "unknown");
         return DIVE_E_STATE;
     }
-    n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    if (ftruncate(s->lock_fd, 0) != 0 || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
-        return 0; /* only a hint for people */
     return 0;
 }
 
@@ -293,7 +303,8 @@ int audit_store_restart(struct audit_store *s)
     return r;
 }
 
-int audit_store_open(struct audit_store **out, const char *path, char *why, size_t why_size)
+int audit_store_open(struct audit_store **out, const char *path, bool succeeds, char *why,
+                     size_t why_size)
 {
     static const struct chain_link beginning;
     struct audit_store *s = calloc(1, sizeof(*s));
@@ -307,7 +318,7 @@ int audit_store_open(struct audit_store **out, const char *path, char *why, size
     s->path = strdup(path);
     if (s->path == NULL)
         goto out;
-    r = store_lock(s);
+    r = store_lock(s, succeeds);
     if (r == 0)
         r = store_attach(s, &beginning);
     if (r != 0 && s->damaged)
@@ -344,6 +355,26 @@ static bool store_is_ours(const struct audit_store *s)
     return stat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
 }
 
+/* Within a transaction: the head as it is now. Somebody else may have appended or pruned: during an
+ * upgrade two processes do. */
+static int store_follow(struct audit_store *s)
+{
+    struct chain_link anchor;
+    int r = audit_schema_link(s->db, "head", &s->head);
+
+    if (r == 0)
+        r = audit_schema_link(s->db, "anchor", &anchor);
+    if (r != 0) {
+        r = store_fail(s, "the audit store can't be read");
+        audit_store_rollback(s);
+        return r;
+    }
+    if (s->head.number < s->committed.number)
+        s->head = s->committed; /* the record of it was turned back: the chain isn't */
+    s->rows = (uint64_t)(s->head.number - anchor.number);
+    return 0;
+}
+
 int audit_store_begin(struct audit_store *s)
 {
     if (s->db == NULL && store_attach(s, &s->committed) != 0) {
@@ -355,9 +386,11 @@ int audit_store_begin(struct audit_store *s)
         s->damaged = true;
         return DIVE_E_INTERNAL;
     }
-    s->head = s->committed;
-    s->rows = s->rows_committed;
-    return store_exec(s, "BEGIN IMMEDIATE");
+    if (!s->has_lock && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        store_sign_lock(s);
+    if (store_exec(s, "BEGIN IMMEDIATE") != 0)
+        return DIVE_E_INTERNAL;
+    return store_follow(s);
 }
 
 /* Runs a bound statement that gives no row, and makes it ready for the next time. */

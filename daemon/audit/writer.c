@@ -152,7 +152,7 @@ static void writer_set_failing(struct audit *audit, bool failing)
 
     if (failing && !w->failing)
         log_error("audit", "%s: %s; events wait in memory, and the service goes on", audit->file,
-                  w->store != NULL ? audit_store_why(w->store) : "it can't be opened");
+                  audit_store_why(w->store));
     else if (!failing && w->failing)
         log_info("audit", "%s is written again", audit->file);
     w->failing = failing;
@@ -249,12 +249,8 @@ static void writer_tell_head(struct audit *audit, bool last)
 static int writer_turn(struct audit *audit)
 {
     struct audit_writer *w = &audit->writer;
-    char why[512];
-    int r;
+    int r = writer_write(w);
 
-    if (w->store == NULL && audit_store_open(&w->store, audit->file, why, sizeof(why)) != 0)
-        return DIVE_E_STATE;
-    r = writer_write(w);
     if (r != 0 && audit_store_is_damaged(w->store)) {
         metrics_add(&metrics.audit_errors, 1);
         r = audit_store_restart(w->store);
@@ -277,7 +273,6 @@ void *audit_writer_run(void *arg)
     bool last;
 
     w->counts_due_ms = audit_mono_ms() + WRITER_COUNTS_MS;
-    w->failing = w->store == NULL;
     do {
         int r;
 
@@ -305,7 +300,6 @@ void *audit_writer_run(void *arg)
         writer_drop_batch(audit);
     }
     writer_tell_lost(audit);
-    if (w->store != NULL)
-        writer_tell_head(audit, true);
+    writer_tell_head(audit, true);
     return NULL;
 }

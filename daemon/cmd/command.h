@@ -108,6 +108,7 @@ int command_status(const struct command *command, int argc, char **argv);
 int command_top(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
+int command_upgrade(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
 int command_audit(const struct command *command, int argc, char **argv);

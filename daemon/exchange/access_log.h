@@ -33,8 +33,8 @@ struct access_entry {
     const char *dnssec;
     const char *error; /* a sentence when something went wrong; left out otherwise */
     unsigned listener;
-    uint16_t port;      /* of the tunnel's target */
-    unsigned denied_by; /* line of the rule that refused it; 0: none did */
+    uint16_t port;                       /* of the tunnel's target */
+    const struct config_rule *denied_by; /* the rule that refused it; NULL: none did */
 };
 
 /* `line` is scratch memory, empty before and after. */

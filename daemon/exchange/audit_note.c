@@ -32,13 +32,18 @@ static enum audit_kind note_kind_of_answer(const struct exchange *x)
     }
 }
 
+static bool note_is_denied(const struct exchange *x)
+{
+    return x->rule != NULL && x->rule->deny;
+}
+
 static enum audit_kind note_kind(const struct exchange *x)
 {
     enum dive_policy_state state = DIVE_POLICY_PENDING;
     enum audit_kind kind = AUDIT_KIND_NONE;
     bool blocks;
 
-    if (x->denied_by > 0)
+    if (note_is_denied(x))
         return AUDIT_KIND_DENIED;
     if (x->verifier != NULL) {
         if (dive_verifier_policy_lost(x->verifier, &blocks) != NULL)
@@ -73,7 +78,7 @@ static const char *note_mode(const struct exchange *x)
     const struct dive_policy *policy =
         x->verifier != NULL ? dive_verifier_policy(x->verifier) : NULL;
 
-    if (x->denied_by > 0)
+    if (note_is_denied(x))
         return NULL;
     if (policy != NULL && policy->report_only && x->mode == CONFIG_MODE_ENFORCE)
         return "policy-report-only";
@@ -130,25 +135,30 @@ static char *note_proof(const struct exchange *x)
     return proof;
 }
 
+/* The rule that matched, if any. */
+static int note_rule(struct audit_event *event, const struct config_rule *rule)
+{
+    char place[CONFIG_RULE_PLACE];
+
+    if (rule == NULL)
+        return 0;
+    return audit_event_string(event, AUDIT_RULE, config_rule_place(rule, place, sizeof(place)));
+}
+
 static int note_words(struct audit_event *event, const struct exchange *x, enum audit_kind kind)
 {
     const char *reason = x->reason_word;
     const struct dive_policy *policy = NULL;
-    char rule[48];
-    int r = 0;
+    int r = note_rule(event, x->rule);
 
     if (reason == NULL && x->reason != DIVE_REASON_NONE)
         reason = dive_reason_word(x->reason);
-    if (x->denied_by > 0) {
-        snprintf(rule, sizeof(rule), "line %u", x->denied_by);
-        r |= audit_event_string(event, AUDIT_RULE, rule);
-    }
     r |= audit_event_string(event, AUDIT_KIND, audit_kind_word(kind));
     r |= audit_event_string(event, AUDIT_MODE, note_mode(x));
     r |= audit_event_string(event, AUDIT_VERDICT, verdict_word(x->verdict));
     r |= audit_event_string(event, AUDIT_REASON, reason);
     r |= audit_event_string(event, AUDIT_ACTION,
-                            x->denied_by > 0 ? "denied" : action_word(x->action));
+                            note_is_denied(x) ? "denied" : action_word(x->action));
     r |= audit_event_string(event, AUDIT_ERROR, x->error[0] != '\0' ? x->error : NULL);
     if (x->verifier == NULL)
         return r;
@@ -182,6 +192,7 @@ static struct audit_event *note_event(const struct exchange *x, enum audit_kind 
     event->v[AUDIT_PORT].number = x->url_known ? x->url.at.port : 0;
     r |= audit_event_string(event, AUDIT_EXCHANGE, x->id);
     r |= audit_event_string(event, AUDIT_CLIENT, x->peer_text);
+    r |= audit_event_string(event, AUDIT_USER, x->user);
     r |= audit_event_text(event, AUDIT_METHOD, x->request.method);
     r |= audit_event_string(event, AUDIT_URL, url);
     r |= audit_event_string(event, AUDIT_HOST, x->url_known ? x->url.at.host : NULL);
@@ -236,13 +247,12 @@ void audit_note_tunnel(struct worker *worker, const struct access_entry *e)
         .bytes = e->bytes,
     };
     struct audit_event *event;
-    char rule[48];
     int r = 0;
 
     if (audit == NULL)
         return;
     audit_count(audit, &seen);
-    if (e->denied_by == 0)
+    if (e->denied_by == NULL)
         return;
     event = audit_event_new();
     if (event == NULL)
@@ -250,7 +260,6 @@ void audit_note_tunnel(struct worker *worker, const struct access_entry *e)
     event->v[AUDIT_TIME].number = e->started_unix_ms;
     event->v[AUDIT_STATUS].number = e->status;
     event->v[AUDIT_PORT].number = e->port;
-    snprintf(rule, sizeof(rule), "line %u", e->denied_by);
     r |= audit_event_string(event, AUDIT_EXCHANGE, e->exchange);
     r |= audit_event_string(event, AUDIT_KIND, audit_kind_word(AUDIT_KIND_DENIED));
     r |= audit_event_string(event, AUDIT_CLIENT, e->client);
@@ -261,7 +270,7 @@ void audit_note_tunnel(struct worker *worker, const struct access_entry *e)
     r |= audit_event_string(event, AUDIT_LISTENER, note_listener(config, e->listener));
     r |= audit_event_string(event, AUDIT_VERDICT, verdict_word(e->verdict));
     r |= audit_event_string(event, AUDIT_ACTION, "denied");
-    r |= audit_event_string(event, AUDIT_RULE, rule);
+    r |= note_rule(event, e->denied_by);
     r |= audit_event_string(event, AUDIT_ERROR, e->error);
     if (r != 0)
         audit_event_free(&event);

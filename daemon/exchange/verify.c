@@ -3,6 +3,8 @@
  * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
  * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -220,9 +222,42 @@ static bool verify_trace_can_wait(const struct exchange *x)
            x->request.n_bytes + object_meta(x->object)->head.n_bytes <= VERIFY_TRACE_HEADS;
 }
 
+/* Which address the client of a transparent listener connected to. */
+static json_t *verify_destination(const struct exchange *x)
+{
+    return json_sprintf(x->destination.kind == HTTP_HOST_IPV6 ? "[%s]:%u" : "%s:%u",
+                        x->destination.host, x->destination.port);
+}
+
+/* libdive's trace, with what it doesn't know: who asked, and whom they connected to. malloc'd, or
+ * NULL. */
+static char *verify_make_trace(const struct exchange *x)
+{
+    json_t *more = json_object();
+    char *trace = NULL, *added = NULL, *whole = NULL;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0)
+        trace = NULL;
+    if (x->user != NULL)
+        (void)json_object_set_new(more, "user", json_string(x->user));
+    if (x->destination.kind != 0)
+        (void)json_object_set_new(more, "destination", verify_destination(x));
+    if (trace == NULL || trace[0] != '{' || (more != NULL && json_object_size(more) == 0)) {
+        json_decref(more);
+        return trace;
+    }
+    added = json_dumps(more, JSON_ENSURE_ASCII);
+    json_decref(more);
+    if (added != NULL && asprintf(&whole, "%.*s,%s", (int)strlen(added) - 1, added, trace + 1) < 0)
+        whole = NULL;
+    free(added);
+    free(trace);
+    return whole;
+}
+
 void verify_trace(struct exchange *x)
 {
-    char *trace = NULL;
+    char *trace;
 
     if (x->verifier == NULL)
         return;
@@ -231,16 +266,14 @@ void verify_trace(struct exchange *x)
     if (x->runtime->config->trace.entries == 0)
         return;
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
+    trace = x->trace_waits ? NULL : verify_make_trace(x);
+    if (trace != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
 }
 
 static char *verify_render(void *arg)
 {
-    const struct exchange *x = arg;
-    char *trace = NULL;
-
-    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
+    return verify_make_trace(arg);
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))

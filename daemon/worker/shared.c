@@ -47,11 +47,12 @@ static struct audit_options shared_audit_options(const struct config *config)
     };
 }
 
-int shared_start_audit(struct shared *shared, const struct config *config, char *why,
+int shared_start_audit(struct shared *shared, const struct config *config, bool succeeds, char *why,
                        size_t why_size)
 {
-    const struct audit_options options = shared_audit_options(config);
+    struct audit_options options = shared_audit_options(config);
 
+    options.succeeds = succeeds;
     return audit_start(&shared->audit, &options, why, why_size);
 }
 
@@ -88,6 +89,7 @@ int shared_init(struct shared *shared, const struct config *config)
         (r = dive_memory_new(&shared->policies, POLICY_MEMORY_ENTRIES, &policies)) != 0 ||
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
         (r = report_limiter_new(&shared->report_limiter)) != 0 ||
+        (r = access_process_init(&shared->access)) != 0 ||
         (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
         (r = shared_make_store(shared, config)) != 0)
         shared_destroy(shared);
@@ -97,6 +99,7 @@ int shared_init(struct shared *shared, const struct config *config)
 void shared_destroy(struct shared *shared)
 {
     audit_stop(&shared->audit);
+    access_process_destroy(&shared->access);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);

@@ -259,7 +259,8 @@ Test(test_audit, pruning_by_size_keeps_the_chain_and_the_limit)
     int64_t newest;
 
     lab_open(&lab);
-    cr_assert_eq(audit_store_open(&store, lab.file, lab.why, sizeof(lab.why)), 0, "%s", lab.why);
+    cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                 lab.why);
     store_add(store, 100, 1000, 2000);
     audit_store_head(store, &early);
     store_add(store, 1500, 2000, 2000);
@@ -286,7 +287,8 @@ Test(test_audit, pruning_by_size_keeps_the_chain_and_the_limit)
     late.hash[0] ^= 1;
     cr_assert_eq(verify(&lab, &late).walk.fault, CHAIN_HEAD);
     /* And it goes on. */
-    cr_assert_eq(audit_store_open(&store, lab.file, lab.why, sizeof(lab.why)), 0, "%s", lab.why);
+    cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                 lab.why);
     store_add(store, 1, 3000, 0);
     audit_store_close(&store);
     cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
@@ -300,7 +302,8 @@ Test(test_audit, pruning_by_age_takes_whole_segments_of_old_rows_only)
     uint64_t n;
 
     lab_open(&lab);
-    cr_assert_eq(audit_store_open(&store, lab.file, lab.why, sizeof(lab.why)), 0, "%s", lab.why);
+    cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                 lab.why);
     store_add(store, STORE_SEGMENT - 1, 1000, 0);
     cr_assert_eq(audit_store_prune(store, 1 << 30, 5000, 8, &n), 0);
     cr_assert_eq(n, 0, "no whole segment");
@@ -321,13 +324,42 @@ Test(test_audit, only_one_writer_at_a_time)
     struct audit_store *one, *two;
 
     lab_open(&lab);
-    cr_assert_eq(audit_store_open(&one, lab.file, lab.why, sizeof(lab.why)), 0);
-    cr_assert_eq(audit_store_open(&two, lab.file, lab.why, sizeof(lab.why)), DIVE_E_STATE);
+    cr_assert_eq(audit_store_open(&one, lab.file, false, lab.why, sizeof(lab.why)), 0);
+    cr_assert_eq(audit_store_open(&two, lab.file, false, lab.why, sizeof(lab.why)), DIVE_E_STATE);
     cr_assert_null(two);
     cr_assert_not_null(strstr(lab.why, "another daemon"));
     audit_store_close(&one);
-    cr_assert_eq(audit_store_open(&two, lab.file, lab.why, sizeof(lab.why)), 0);
+    cr_assert_eq(audit_store_open(&two, lab.file, false, lab.why, sizeof(lab.why)), 0);
     audit_store_close(&two);
+    lab_close(&lab);
+}
+
+/* During an upgrade the old process finishes what it has, and writes that. */
+Test(test_audit, a_successor_writes_beside_its_predecessor_into_one_chain)
+{
+    struct audit_lab lab;
+    struct audit_store *one, *two, *three;
+    uint64_t bytes, rows, n;
+    int64_t newest;
+
+    lab_open(&lab);
+    cr_assert_eq(audit_store_open(&one, lab.file, false, lab.why, sizeof(lab.why)), 0);
+    store_add(one, STORE_SEGMENT, 1000, 0);
+    cr_assert_eq(audit_store_open(&two, lab.file, true, lab.why, sizeof(lab.why)), 0);
+    store_add(two, 3, 2000, 0);
+    store_add(one, 2, 3000, 0);
+    cr_assert_eq(audit_store_prune(one, 1 << 30, 1500, 8, &n), 0);
+    cr_assert_eq(n, STORE_SEGMENT);
+    store_add(two, 1, 4000, 0);
+    audit_store_size(two, &bytes, &rows, &newest);
+    cr_assert_eq(rows, 6);
+    cr_assert_eq(audit_store_open(&three, lab.file, false, lab.why, sizeof(lab.why)), DIVE_E_STATE);
+    audit_store_close(&one);
+    store_add(two, 1, 5000, 0); /* and takes the lock */
+    cr_assert_eq(audit_store_open(&three, lab.file, false, lab.why, sizeof(lab.why)), DIVE_E_STATE);
+    audit_store_close(&two);
+    cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
+    cr_assert_eq(verify(&lab, NULL).rows, 7);
     lab_close(&lab);
 }
 
@@ -344,7 +376,7 @@ Test(test_audit, the_number_of_damaged_files_is_bounded)
         for (int n = 0; n < 500; n++)
             fputs("this is no database\n", f);
         fclose(f);
-        r = audit_store_open(&store, lab.file, lab.why, sizeof(lab.why));
+        r = audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why));
         if (i < STORE_DAMAGED_MAX)
             cr_assert_eq(r, 0, "%d: %s", i, lab.why);
         else
@@ -519,7 +551,8 @@ Test(test_audit, a_host_can_not_break_out_of_its_rule)
     json_t *report;
 
     lab_open(&lab);
-    cr_assert_eq(audit_store_open(&store, lab.file, lab.why, sizeof(lab.why)), 0, "%s", lab.why);
+    cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                 lab.why);
     event = event_of("x\", deny: true}\n- {host: \"*", 1000);
     event->v[AUDIT_WOULD_BLOCK].number = 1;
     cr_assert_eq(audit_store_begin(store), 0);

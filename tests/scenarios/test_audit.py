@@ -122,7 +122,7 @@ def test_a_rule_that_denies_is_recorded_for_plain_and_connect(audited, lab):
     one.curl("https://denied.example/x")
     got = some_rows(one, 2, "--reason", "denied")
     assert {r["method"] for r in got} == {"GET", "CONNECT"}
-    assert all(r["kind"] == "denied" and r["action"] == "denied" and r["rule"].startswith("line ")
+    assert all(r["kind"] == "denied" and r["action"] == "denied" and r["rule"].startswith("dived.yaml:")
                and r["host"] == "denied.example" for r in got), got
 
 
