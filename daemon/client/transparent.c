@@ -42,11 +42,13 @@ static const struct config_rule *transparent_rule(const struct tunnel *t, const 
 }
 
 /* Nothing is known but the address. */
-static bool transparent_is_denied(const struct tunnel *t)
+static bool transparent_is_denied(struct tunnel *t)
 {
     const struct config_rule *rule = transparent_rule(t, t->url.at.host);
 
-    return rule != NULL && rule->deny;
+    if (rule != NULL && rule->deny)
+        t->denied_by = rule;
+    return t->denied_by != NULL;
 }
 
 static bool transparent_is_client(const struct tunnel *t)

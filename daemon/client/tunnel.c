@@ -15,6 +15,7 @@
 #include "client/transparent.h"
 #include "core/log.h"
 #include "exchange/access_log.h"
+#include "exchange/audit_note.h"
 #include "exchange/error_page.h"
 #include "http/media.h"
 #include "http/via.h"
@@ -84,6 +85,8 @@ void tunnel_end(struct tunnel *t, bool logged)
             .error = t->error,
             .rule = t->rule,
             .listener = c->listener,
+            .port = t->url.at.port,
+            .denied_by = t->denied_by,
         };
 
         if (t->how != NULL) { /* nobody has asked for anything: by the name, if there was one */
@@ -93,6 +96,7 @@ void tunnel_end(struct tunnel *t, bool logged)
             entry.host = c->tunnel.host[0] != '\0' ? c->tunnel.host : NULL;
         }
         access_log_entry(&c->worker->log_line, &entry);
+        audit_note_tunnel(c->worker, &entry);
     }
     loop_later(&c->worker->loop, &t->node, tunnel_destroy);
 }
@@ -161,6 +165,7 @@ void tunnel_break_denied(struct tunnel *t)
 {
     char place[CONFIG_RULE_PLACE];
 
+    t->denied_by = t->rule;
     tunnel_break(t, "denied by the rule in %s", config_rule_place(t->rule, place, sizeof(place)));
 }
 
@@ -599,6 +604,7 @@ static int tunnel_check(struct tunnel *t, char *text, size_t size)
     if (t->rule != NULL && t->rule->deny) {
         char place[CONFIG_RULE_PLACE];
 
+        t->denied_by = t->rule;
         snprintf(text, size, "denied by the rule in %s",
                  config_rule_place(t->rule, place, sizeof(place)));
         return 403;

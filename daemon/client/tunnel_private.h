@@ -53,6 +53,7 @@ struct tunnel {
     struct loop_timer timer;
     struct loop_node node;
     int status;
+    const struct config_rule *denied_by; /* the rule that refuses it; NULL: none does */
     char error[400];
 };
 

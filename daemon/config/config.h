@@ -99,8 +99,9 @@ struct config {
         size_t n;
     } listeners;
     struct {
-        const char *socket;         /* NULL: none */
-        struct config_address http; /* len 0: none */
+        const char *socket;          /* NULL: none */
+        struct config_address http;  /* len 0: none */
+        struct config_strings hosts; /* host globs, lower case */
     } admin;
     struct {
         bool enabled;
@@ -177,6 +178,13 @@ struct config {
     struct {
         const char *directory; /* NULL: nothing outlives the process */
     } state;
+    struct {
+        const char *file; /* NULL: none */
+        int64_t max_size;
+        int64_t max_age_ms; /* 0: no limit */
+        unsigned queue;
+        int64_t head_interval_ms; /* 0: at the end only */
+    } audit;
     struct {
         struct config_networks clients;
         struct config_ports connect_ports;

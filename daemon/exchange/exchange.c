@@ -26,6 +26,7 @@
 #include <sys/time.h>
 
 #include "core/log.h"
+#include "exchange/audit_note.h"
 #include "exchange/private.h"
 
 #define EXCHANGE_FEW 8          /* connections of one client that each get a whole turn */
@@ -131,6 +132,7 @@ static void exchange_close(struct exchange *x)
     loop_timer_stop(&x->keepalive);
     loop_timer_stop(&x->trickle);
     verify_trace(x);
+    audit_note_exchange(x);
     verify_stop(x);
     destination_stop(x);
     keep_leave(x);

@@ -36,6 +36,33 @@ static int shared_make_store(struct shared *shared, const struct config *config)
     return store_new(&shared->store, &options);
 }
 
+static struct audit_options shared_audit_options(const struct config *config)
+{
+    return (struct audit_options){
+        .file = config->audit.file,
+        .max_size = config->audit.max_size,
+        .max_age_ms = config->audit.max_age_ms,
+        .queue = config->audit.queue,
+        .head_ms = config->audit.head_interval_ms,
+    };
+}
+
+int shared_start_audit(struct shared *shared, const struct config *config, bool succeeds, char *why,
+                       size_t why_size)
+{
+    struct audit_options options = shared_audit_options(config);
+
+    options.succeeds = succeeds;
+    return audit_start(&shared->audit, &options, why, why_size);
+}
+
+bool shared_reload_audit(struct shared *shared, const struct config *config)
+{
+    const struct audit_options options = shared_audit_options(config);
+
+    return audit_reload(shared->audit, &options);
+}
+
 bool shared_reload(struct shared *shared, const struct config *config)
 {
     struct store_options options = shared_store_options(config);
@@ -71,6 +98,7 @@ int shared_init(struct shared *shared, const struct config *config)
 
 void shared_destroy(struct shared *shared)
 {
+    audit_stop(&shared->audit);
     access_process_destroy(&shared->access);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);

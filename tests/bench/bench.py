@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle,fair,sign,cache] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,fair,audit,sign,cache] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -16,6 +16,7 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   held       one large body kept back until its verdict: by how much dived's memory rises
   idle       10,000 intercepted connections, each after one request, and 10,000 plain ones
   fair       latency of 100 small clients, alone and beside one client with many large downloads
+  audit      dived with access log and audit store, and without: the ratio of processor time
   sign       divectl sign over 1,000 files of 1 MiB: cores that it keeps busy (sign_bench.py)
   cache      hits from memory and from disk, 1,000 clients for one cold object, beside nginx, squid and
              varnish as caches; the hit ratio of the index, its memory, and the start with a million objects
@@ -34,6 +35,7 @@ import sys
 import tempfile
 import time
 
+import audit_bench
 import cache_bench
 import process
 import servers
@@ -80,8 +82,8 @@ class Bench:
         subprocess.run(build, check=True)
         self.lab = lab_module.up(self.path("lab"))
         self.origin = servers.Origin(self.lab, self.path("origin"), {
-            "small": SMALL, "medium": MEDIUM, "large": LARGE, "held": self.held_bytes}).start()
-        if self.options.only != "cache":
+            "small": SMALL, "medium": MEDIUM, "large": LARGE, "held": self.held_bytes, "broken": SMALL}).start()
+        if self.options.only not in ("cache", "audit"):
             self.start_proxies()
 
     def start_proxies(self):
@@ -288,6 +290,9 @@ class Bench:
                               busy >= 0.9 * cores, f"of {cores}; {result['busy_cores']} given, "
                               f"{result['wall_s']} s"))
 
+    def audit(self):
+        audit_bench.measure(self)
+
     def cache(self):
         cache_bench.measure(self)
 
@@ -326,7 +331,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle,fair,sign,cache")
+    parser.add_argument("--only", default="requests,download,held,idle,fair,audit,sign,cache")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))
