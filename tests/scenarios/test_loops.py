@@ -86,7 +86,12 @@ def test_every_own_address_is_refused(wildcard, address, scheme):
         assert wildcard.divectl("reload", "--socket",
                                 f"{wildcard.directory}/control.sock").returncode == 0
         eventually(lambda: b" 200" in tunnel_status(wildcard), 10, "the reload")
-    is_own_listener(wildcard.curl(f"{scheme}://{address}:{wildcard.free}/"))
+    response = wildcard.curl(f"{scheme}://{address}:{wildcard.free}/loop")
+    if response.status == 404 and scheme == "http" and address == "127.0.0.1":
+        # To the address that the client uses: answered here. What came by a connection would have Via.
+        assert response.field("via") is None, response
+        return
+    is_own_listener(response)
 
 
 def tunnel_status(proxy):

@@ -296,7 +296,8 @@ def test_tls_towards_the_parent(lab, binary, body, scheme):
             running(lab, binary, {"parent": f"https://plain.lab.example:{one.port}"}) as proxy:
         released(proxy.curl(lab.url(HOST, GOOD, scheme)), body[GOOD])
         blocked(proxy.curl(lab.url(HOST, FLIPPED, scheme)), "signature-mismatch", body[FLIPPED])
-        assert {r.method for r in one.asked()} == {"GET" if scheme == "http" else "CONNECT"}
+        asked = {r.method for r in one.asked() if HOST in r.target}  # reports go through it too
+        assert asked == {"GET" if scheme == "http" else "CONNECT"}
         before = proxy.descriptors()
         for i in range(20):
             assert proxy.curl(f"https://h{i}.lab.example:{lab.ports['https']}/plain").status in (200, 502)
@@ -352,7 +353,7 @@ def test_divectl_goes_through_it(through, lab, body, asked, scheme, tmp_path):
     ran = through.divectl("fetch", "-c", through.config_path, "-o", str(out), lab.url(HOST, GOOD, scheme))
     assert ran.returncode == 0, ran
     assert out.read_bytes() == body[GOOD]
-    assert [r.method for r in asked()] == ["GET" if scheme == "http" else "CONNECT"], asked()
+    assert [r.method for r in asked() if HOST in r.target] == ["GET" if scheme == "http" else "CONNECT"]
 
 
 def test_many_at_once_and_an_end_in_the_middle(lab, binary):
