@@ -60,7 +60,10 @@ class GatewayProxy(proxymodule.Proxy):
         to = to or self.net.ORIGIN4
         where = f"{host}:{443 if scheme == 'https' else 80}:{'[' + to + ']' if ':' in to else to}"
         with self.net.client.entered():
-            return self.curl(f"{scheme}://{host}{path}", "--noproxy", "*", "--resolve", where, *args, **how)
+            response = self.curl(f"{scheme}://{host}{path}", "--noproxy", "*", "--resolve", where, *args, **how)
+        # Of this request: entries of earlier ones may come late.
+        response.log = lambda match="": self.log_entry(response.mark, match or f"//{host}{path}")
+        return response
 
     def talk(self, data, to, port=80, timeout=15):
         """Sends bytes from the client's machine; all that comes back. A reset may be faster than we are."""
