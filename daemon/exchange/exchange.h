@@ -44,7 +44,7 @@ struct exchange_start {
     const struct sockaddr_storage *peer;
     const char *peer_text;
     const _Atomic unsigned *siblings; /* how many connections the client has; NULL: not known */
-    const char *user; /* who asks, or NULL; copied */
+    const char *user;                 /* who asks, or NULL; copied */
     unsigned listener;
     const char *listener_name;          /* of rules; NULL: none */
     bool tls;                           /* the client speaks TLS with us */
