@@ -99,24 +99,24 @@ def test_it_only_reads(watched):
 
 def test_ready_says_why_not_while_it_drains(lab, dived):
     port = proxymodule.free_port()
-    one = dived(admin={"http": f"127.0.0.1:{port}"}, timeouts={"drain": "20s"})
+    one = dived(admin={"http": f"127.0.0.1:{port}"}, timeouts={"drain": "60s", "client-head": "60s"})
 
     def ready(path="/readyz"):
         with socket.create_connection(("127.0.0.1", port), 5) as s:
             s.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             return proxymodule.read_all(s).decode()
 
-    eventually(lambda: "200 OK" in ready(), 10, "readiness")
+    eventually(lambda: "200 OK" in ready(), 30, "readiness")
     assert ready().endswith("\r\n\r\nready\n")
     # A transfer that goes on keeps the process for a while.
     with socket.create_connection(("127.0.0.1", one.port), 5) as client:
         client.sendall(f"GET {lab.url(HOST, GOOD)} HTTP/1.1\r\nHost: x\r\n".encode())
-        time.sleep(0.2)
+        time.sleep(1)  # it is read: what has begun is waited for
         one.signal(signal.SIGTERM)
-        said = eventually(lambda: ready() if "503" in ready() else "", 10, "503")
+        said = eventually(lambda: ready() if "503" in ready() else "", 30, "503")
         assert "not ready: draining" in said
         assert "200 OK" in ready("/healthz")
-    assert one.process.wait(20) == 0  # by itself: a second SIGTERM wouldn't let it drain
+    assert one.process.wait(60) == 0  # by itself: a second SIGTERM wouldn't let it drain
     one.process = None
 
 
@@ -137,7 +137,7 @@ def browse(tmp_path, url, *options):
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                "--disable-background-networking", "--disable-component-update", "--disable-sync",
                f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=6000", *options, url]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_the_report_in_a_browser(watched, chromium, tmp_path):
         assert done.returncode == 0, done
         return page.read_text().count("signature-mismatch") >= 2
 
-    eventually(made, 20, "rows")
+    eventually(made, 30, "rows")
     seen = chromium(tmp_path, page.as_uri(), "--dump-dom")
     assert "<svg" in seen and "signature-mismatch" in seen and f'host: "{HOST}", mode: report-only' in seen
 

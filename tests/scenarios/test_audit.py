@@ -46,7 +46,7 @@ def rows(one, *words):
 
 def some_rows(one, n, *words):
     """Waits until there are `n` rows: they are written off the data path."""
-    return eventually(lambda: (lambda got: got if len(got) >= n else None)(rows(one, *words)), 10,
+    return eventually(lambda: (lambda got: got if len(got) >= n else None)(rows(one, *words)), 30,
                       f"{n} rows")
 
 
@@ -264,7 +264,7 @@ def test_a_file_damaged_or_removed_while_it_is_written(audited, lab, tmp_path):
     some_rows(one, 2)
     os.unlink(one.audit_file)
     fail(one, lab, 1)
-    eventually(lambda: one.divectl("audit", "show", "3", "-c", one.config_path).returncode == 0, 10, "row 3")
+    eventually(lambda: one.divectl("audit", "show", "3", "-c", one.config_path).returncode == 0, 30, "row 3")
     assert len(rows(one)) == 1, "the chain goes on where it was"
     assert "removed or replaced" in one.stderr()
     assert "1 rows, from 3" in audit(one, "verify")
@@ -278,7 +278,7 @@ def test_a_store_locked_by_another_loses_nothing_when_it_is_let_go(audited, lab,
         db.execute("BEGIN IMMEDIATE")
         fail(one, lab, 3)
         released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
-        eventually(lambda: "events wait in memory" in one.stderr(), 15, "the log of it")
+        eventually(lambda: "events wait in memory" in one.stderr(), 30, "the log of it")
         db.execute("ROLLBACK")
     some_rows(one, 4)
     assert one.stderr().count("events wait in memory") == 1
@@ -296,16 +296,17 @@ def test_a_full_disk_stops_nothing_and_is_said_once(audited, lab, body, tmp_path
         pytest.skip(f"no small file system can be mounted: {mounted.stderr!r}")
     try:
         one = audited(audit={"file": str(disk / "audit.db"), "queue": 16})
-        (disk / "filler").write_bytes(b"x")
+        fail(one, lab, 1)
+        some_rows(one, 1)  # the store is made
         with contextlib.suppress(OSError), open(disk / "filler", "wb") as f:
             while True:
                 f.write(b"x" * 4096)
                 f.flush()
         fail(one, lab, 40)
         released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
-        eventually(lambda: "events wait in memory" in one.stderr(), 15, "the log of it")
+        eventually(lambda: "events wait in memory" in one.stderr(), 30, "the log of it")
         os.unlink(disk / "filler")
-        eventually(lambda: "is written again" in one.stderr(), 20, "writing again")
+        eventually(lambda: "is written again" in one.stderr(), 30, "writing again")
         assert "events were lost" in one.stderr(), "the queue of 16 was full"
         assert one.stderr().count("events wait in memory") == 1
         assert "none was altered" in audit(one, "verify")
