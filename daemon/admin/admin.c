@@ -5,12 +5,14 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/private.h"
@@ -129,7 +131,7 @@ static int admin_open(struct admin *admin, const struct config *config, int fd[A
             address_is_same(kind, admin->latest, config))
             fd[kind] = ADMIN_FD_KEEP;
         else
-            r = admin_socket_open(kind, config, &fd[kind], file, why, why_size);
+            r = admin_socket_open(&admin->hooks, kind, config, &fd[kind], file, why, why_size);
     }
     if (r == 0)
         return 0;
@@ -191,6 +193,7 @@ static void admin_destroy(struct admin *admin)
         for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
             listener_close(&admin->listener[kind]);
         admin_clients_close(admin);
+        loop_timer_stop(&admin->sample);
         if (admin->wake_fd >= 0)
             event_del(&admin->wake_event);
         loop_destroy(&admin->loop);
@@ -233,6 +236,24 @@ static struct admin *admin_new(struct config *config, struct shared *shared,
     return admin;
 }
 
+int64_t admin_unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void admin_on_sample(void *arg)
+{
+    struct admin *admin = arg;
+    int connections = admin->shared->connections;
+
+    history_add(&admin->history, admin_unix_ms(), connections > 0 ? (uint64_t)connections : 0,
+                hold_account_bytes(&admin->shared->hold));
+    loop_timer_set(&admin->sample, HISTORY_STEP * 1000);
+}
+
 static int admin_prepare(struct admin *admin)
 {
     if (loop_init(&admin->loop) != 0)
@@ -241,6 +262,9 @@ static int admin_prepare(struct admin *admin)
     for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
         loop_timer_init(&admin->listener[kind].resume, &admin->loop, listener_on_resume,
                         &admin->listener[kind]);
+    loop_timer_init(&admin->sample, &admin->loop, admin_on_sample, admin);
+    loop_timer_set(&admin->sample, HISTORY_STEP * 1000);
+    history_totals(&admin->history.last);
     admin->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (admin->wake_fd < 0)
         return -1;
@@ -294,6 +318,33 @@ out:
     if (r != 0)
         admin_destroy(admin);
     return r;
+}
+
+void admin_sockets(struct admin *admin, int fd[2])
+{
+    fd[0] = fd[1] = -1;
+    pthread_mutex_lock(&admin->lock);
+    for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
+        if (admin->listener[kind].fd >= 0)
+            fd[kind] = fcntl(admin->listener[kind].fd, F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_unlock(&admin->lock);
+}
+
+static void admin_set_lent(struct admin *admin, bool lent)
+{
+    pthread_mutex_lock(&admin->lock);
+    admin->file.lent = lent;
+    pthread_mutex_unlock(&admin->lock);
+}
+
+void admin_disown(struct admin *admin)
+{
+    admin_set_lent(admin, true);
+}
+
+void admin_adopt(struct admin *admin)
+{
+    admin_set_lent(admin, false);
 }
 
 void admin_stop(struct admin **admin)

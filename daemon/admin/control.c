@@ -37,6 +37,11 @@ static json_t *control_status(struct admin *admin, const json_t *request)
         status.ca_fingerprint[0] != '\0' ? status.ca_fingerprint : NULL);
 }
 
+static json_t *control_top(struct admin *admin, const json_t *request)
+{
+    return json_pack("{s:b, s:o}", "ok", 1, "top", admin_overview(admin, false));
+}
+
 static json_t *control_trace(struct admin *admin, const json_t *request)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
@@ -85,6 +90,23 @@ static json_t *control_reload(struct admin *admin, const json_t *request)
                            "the configuration was not applied; the old one stays in force",
                            "problems", lines);
     free(problems);
+    return answer;
+}
+
+/* The other process answers from now on, but for this one answer. */
+static json_t *control_upgrade(struct admin *admin, const json_t *request)
+{
+    char *why = NULL;
+    pid_t pid = 0;
+    json_t *answer;
+
+    if (admin->hooks.upgrade == NULL)
+        return admin_control_failed("another process can't take over here");
+    if (admin->hooks.upgrade(admin->hooks.arg, &pid, &why) == 0)
+        answer = json_pack("{s:b, s:I}", "ok", 1, "pid", (json_int_t)pid);
+    else
+        answer = admin_control_failed(why != NULL ? why : "out of memory");
+    free(why);
     return answer;
 }
 
@@ -140,10 +162,16 @@ static const struct {
     const char *name;
     json_t *(*answer)(struct admin *admin, const json_t *request);
 } control_commands[] = {
-    {"status", control_status},       {"trace", control_trace},
-    {"reload", control_reload},       {"cache-stats", admin_cache_stats},
-    {"cache-list", admin_cache_list}, {"cache-show", admin_cache_show},
-    {"purge", admin_cache_purge},     {"policies", control_policies},
+    {"status", control_status},
+    {"trace", control_trace},
+    {"reload", control_reload},
+    {"cache-stats", admin_cache_stats},
+    {"cache-list", admin_cache_list},
+    {"cache-show", admin_cache_show},
+    {"purge", admin_cache_purge},
+    {"policies", control_policies},
+    {"top", control_top},
+    {"upgrade", control_upgrade},
 };
 
 static json_t *control_answer(struct admin *admin, const char *line, size_t n)

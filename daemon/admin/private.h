@@ -7,7 +7,8 @@
  *
  *   admin.c    thread, listeners, mailbox      client.c   bytes in, answers out, limits
  *   socket.c   opening the addresses           control.c, cache.c, http.c   one request to one
- *                                              answer
+ *   history.c  the last hour's counters                                     answer
+ *   page.c     the page for browsers           overview.c   what the daemon is doing, as JSON
  */
 #ifndef DIVED_ADMIN_PRIVATE_H
 #define DIVED_ADMIN_PRIVATE_H
@@ -15,6 +16,7 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "admin/history.h"
 #include "core/channel.h"
 #include "http/head.h"
 
@@ -25,6 +27,7 @@ struct admin_file {
     char *path; /* owned; NULL: none */
     dev_t device;
     ino_t inode;
+    bool lent; /* another process's: it stays */
 };
 
 struct admin_listener {
@@ -47,6 +50,8 @@ struct admin {
     struct admin_listener listener[ADMIN_KINDS];
     struct admin_clients clients;
     unsigned client_count;
+    struct history history;
+    struct loop_timer sample; /* the next look at the counters */
 
     int wake_fd;
     struct event wake_event;
@@ -64,8 +69,9 @@ struct admin {
 /* A listening socket for the address of that kind in `config`, or -1: there is none, or it is only
  * the default and can't be had (logged). `file` is filled in for a control socket. 0 or negative
  * and `why`. */
-int admin_socket_open(enum admin_kind kind, const struct config *config, int *fd,
-                      struct admin_file *file, char *why, size_t why_size) DIVE_MUST_USE;
+int admin_socket_open(const struct admin_hooks *hooks, enum admin_kind kind,
+                      const struct config *config, int *fd, struct admin_file *file, char *why,
+                      size_t why_size) DIVE_MUST_USE;
 /* Removes the file if it is still ours; clears *file. */
 void admin_file_remove(struct admin_file *file);
 
@@ -84,6 +90,14 @@ enum admin_step {
 enum admin_step admin_control_step(struct admin *admin, struct buffer *in, struct buffer *out);
 enum admin_step admin_http_step(struct admin *admin, struct http_scan *scan, struct buffer *in,
                                 struct buffer *out);
+
+/* Unix milliseconds. */
+int64_t admin_unix_ms(void);
+/* Why no new work should be sent here, a static sentence, or NULL: it is ready. */
+const char *admin_not_ready(const struct admin *admin);
+/* What the daemon is doing; `whole`: with recent events and the last hour. A new object, or NULL.
+ */
+json_t *admin_overview(struct admin *admin, bool whole);
 
 /* Answers to one request each: a new object, or NULL without memory. */
 json_t *admin_control_failed(const char *error);

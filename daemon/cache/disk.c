@@ -240,6 +240,11 @@ void disk_close(struct disk **disk)
     free(old);
 }
 
+void disk_unlock(struct disk *disk)
+{
+    (void)flock(disk->marker, LOCK_UN);
+}
+
 bool disk_is_there(const struct disk *disk)
 {
     struct stat st;

@@ -26,6 +26,8 @@ struct disk;
 int disk_open(struct disk **out, const char *directory) DIVE_MUST_USE;
 struct disk *disk_ref(struct disk *disk);
 void disk_close(struct disk **disk); /* gives a reference back; the last one closes it */
+/* Another process may have it from now on, though somebody here still reads from it. */
+void disk_unlock(struct disk *disk);
 
 /* A file without a name. The descriptor, or -1 and errno. */
 int disk_temporary(struct disk *disk);

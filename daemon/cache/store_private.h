@@ -69,6 +69,7 @@ struct store {
     STAILQ_HEAD(, store_job) jobs;
     uint64_t queued, queued_bytes, queued_files;
     bool stopping;
+    bool released; /* the directory is another process's */
     bool has_thread;
     time_t retry_at;   /* a directory that can't be used is looked for again */
     time_t full_until; /* the disk was full, and room could not be made */
@@ -150,6 +151,7 @@ void store_note_checked(struct store *store, const struct object *object);
 /* ---- store_writer.c ---- */
 int store_start_thread(struct store *store) DIVE_MUST_USE;
 void store_stop_thread(struct store *store);
+void store_drop_jobs(struct store *store); /* locked */
 /* Locked. False: it can't be queued. */
 bool store_queue_write(struct store *store, struct object *object);
 /* Locked. Are all objects known, so that content without an entry is nobody's? Until then such a

@@ -63,7 +63,7 @@ bool store_queue_write(struct store *store, struct object *object)
 
 void store_queue_removal(struct store *store, const uint8_t name[CONTENT_NAME])
 {
-    struct store_job *job = job_new(JOB_REMOVE_CONTENT);
+    struct store_job *job = store->released ? NULL : job_new(JOB_REMOVE_CONTENT);
 
     if (job == NULL)
         return; /* the walk of the next start removes it */
@@ -554,4 +554,17 @@ void store_stop_thread(struct store *store)
     pthread_mutex_unlock(&store->lock);
     pthread_join(store->thread, NULL);
     store->has_thread = false;
+}
+
+/* Locked. What came too late for the thread: it is somebody else's directory by now. */
+void store_drop_jobs(struct store *store)
+{
+    struct store_job *job;
+
+    while ((job = STAILQ_FIRST(&store->jobs)) != NULL) {
+        STAILQ_REMOVE_HEAD(&store->jobs, link);
+        object_unref(&job->object);
+        free(job);
+    }
+    store->queued = store->queued_bytes = store->queued_files = 0;
 }

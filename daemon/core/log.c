@@ -1,225 +1,110 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * log: two sinks, each a descriptor with a lock around its one write a line.
+ * log: lines are put together here; log_writer.c has them written. See log_sink.h for the files of
+ * it.
  *
- * No line may ever stop the service. Files and pipes are written without waiting where the system
- * allows it: what we open ourselves is opened nonblocking; standard output that is a pipe or
- * terminal is opened anew through /proc, since the flag would otherwise reach every process that
- * shares it; a socket is sent to with MSG_DONTWAIT; whatever is left is asked with poll() first.
  * What isn't taken is counted, and said once a minute as soon as the error log takes lines again.
- *
- * The process ignores SIGPIPE (main.c): a pipe without reader is EPIPE here, and a loss like
- * others.
- *
- * A line that went out in part (disk full, pipe full) is closed with a newline before the next one.
  */
 #include "core/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/log_sink.h"
 
 #define LINE_MAX_BYTES 4096    /* of the error log, newline included */
 #define MESSAGE_MAX_BYTES 2048 /* before escaping */
 #define WARN_INTERVAL 60       /* seconds */
-#define FILE_MODE 0640         /* URLs are nobody else's business */
 
-enum sink_way {
-    SINK_WRITE = 0, /* it never waits */
-    SINK_POLL,      /* ask first */
-    SINK_SEND,      /* a socket */
-};
-
-struct sink {
-    pthread_mutex_t lock;
-    int fd; /* -1: off */
-    bool owned;
-    enum sink_way way;
-    bool torn; /* the last line lacks its end */
-    char *path;
-    atomic_ulong lost;
-    atomic_int why; /* errno of the last loss */
-};
-
-static struct sink access_sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
-static struct sink error_sink = {
-    .lock = PTHREAD_MUTEX_INITIALIZER, .fd = STDERR_FILENO, .way = SINK_POLL};
 static atomic_int log_level = LOG_LEVEL_INFO;
+static atomic_int access_shape = LOG_SHAPE_JSON;
+static atomic_bool access_off = true;
 static atomic_ulong reported;                     /* of the lost lines */
 static atomic_llong last_report = -WARN_INTERVAL; /* CLOCK_MONOTONIC, seconds */
 
-/* ---- one sink ---- */
-
-static ssize_t sink_once(struct sink *sink, const struct iovec *iov, size_t n)
-{
-    struct pollfd pfd = {.fd = sink->fd, .events = POLLOUT};
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-
-    if (sink->way == SINK_SEND)
-        return sendmsg(sink->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sink->way == SINK_POLL && (poll(&pfd, 1, 0) <= 0 || !(pfd.revents & POLLOUT))) {
-        errno = pfd.revents & (POLLERR | POLLHUP) ? EPIPE : EAGAIN;
-        return -1;
-    }
-    return writev(sink->fd, iov, (int)n);
-}
-
-/* False, and counted, unless the whole line went out. */
-static bool sink_write(struct sink *sink, const char *line, size_t n)
-{
-    static const char newline = '\n';
-    struct iovec iov[2] = {{(void *)(uintptr_t)&newline, 1}, {(void *)(uintptr_t)line, n}};
-    bool whole = true;
-
-    pthread_mutex_lock(&sink->lock);
-    if (sink->fd >= 0) {
-        size_t skip = sink->torn ? 0 : 1;
-        size_t want = n + (1 - skip);
-        ssize_t done;
-
-        do
-            done = sink_once(sink, iov + skip, 2 - skip);
-        while (done < 0 && errno == EINTR);
-        whole = done >= 0 && (size_t)done == want;
-        if (done > 0)
-            sink->torn = !whole;
-        if (!whole) {
-            atomic_store_explicit(&sink->why, done < 0 ? errno : ENOSPC, memory_order_relaxed);
-            atomic_fetch_add_explicit(&sink->lost, 1, memory_order_relaxed);
-        }
-    }
-    pthread_mutex_unlock(&sink->lock);
-    return whole;
-}
+/* What runs, for log_reopen(). */
+static char *access_target, *error_target;
 
 /* ---- opening ---- */
 
-/* Standard output or error, in a way that can't make us wait. */
-static int open_standard(int standard, enum sink_way *way, bool *owned)
+static int remember(char **target, const char *now)
 {
-    char name[32];
-    struct stat st;
-    int fd;
+    char *copy = now != NULL ? strdup(now) : NULL;
 
-    *way = SINK_POLL;
-    *owned = false;
-    if (fstat(standard, &st))
+    if (now != NULL && copy == NULL)
         return -1;
-    if (S_ISSOCK(st.st_mode))
-        *way = SINK_SEND;
-    if (S_ISREG(st.st_mode))
-        *way = SINK_WRITE; /* and its offset is shared with whoever opened it: no second opening */
-    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
-        return standard;
-    snprintf(name, sizeof(name), "/proc/self/fd/%d", standard);
-    fd = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return standard;
-    *way = SINK_WRITE;
-    *owned = true;
-    return fd;
+    free(*target);
+    *target = copy;
+    return 0;
 }
 
-static int open_path(const char *path, int standard, enum sink_way *way, bool *owned)
+static void swap(enum log_stream stream, struct log_sink *opened)
 {
-    if (strcmp(path, "-") == 0)
-        return open_standard(standard, way, owned);
-    *way = SINK_WRITE;
-    *owned = true;
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, FILE_MODE);
-}
-
-/* What a sink will be, opened before anything of the old one is touched. */
-struct opening {
-    int fd;
-    bool owned;
-    enum sink_way way;
-    char *path;
-};
-
-static int opening_make(struct opening *opening, const char *path, int standard)
-{
-    *opening = (struct opening){.fd = -1};
-    if (!path)
-        return 0;
-    opening->path = strdup(path);
-    if (!opening->path)
-        return -1;
-    opening->fd = open_path(path, standard, &opening->way, &opening->owned);
-    return opening->fd < 0 ? -1 : 0;
-}
-
-static void opening_drop(struct opening *opening)
-{
-    int saved = errno;
-
-    if (opening->fd >= 0 && opening->owned)
-        close(opening->fd);
-    free(opening->path);
-    errno = saved;
-}
-
-/* The sink takes what was opened; what it had is left in `opening`. */
-static void sink_swap(struct sink *sink, struct opening *opening)
-{
-    struct opening old;
-
-    pthread_mutex_lock(&sink->lock);
-    old = (struct opening){sink->fd, sink->owned, sink->way, sink->path};
-    sink->fd = opening->fd;
-    sink->owned = opening->owned;
-    sink->way = opening->way;
-    sink->path = opening->path;
-    sink->torn = false;
-    pthread_mutex_unlock(&sink->lock);
-    *opening = old;
+    log_writer_swap(stream, opened);
+    log_sink_close(opened);
 }
 
 int log_open(const char *access_path, const char *error_path)
 {
-    struct opening access_opening, error_opening = {.fd = -1};
+    struct log_sink access_sink, error_sink = {.fd = -1};
     int r = -1;
 
-    if (opening_make(&access_opening, access_path, STDOUT_FILENO))
+    if (log_sink_open(&access_sink, access_path, STDOUT_FILENO) ||
+        log_sink_open(&error_sink, error_path ? error_path : "-", STDERR_FILENO) ||
+        remember(&access_target, access_path) || remember(&error_target, error_path))
         goto out;
-    if (opening_make(&error_opening, error_path ? error_path : "-", STDERR_FILENO))
-        goto out;
-    sink_swap(&access_sink, &access_opening);
-    sink_swap(&error_sink, &error_opening);
+    log_flush(); /* what was logged before goes where it was meant to go */
+    atomic_store(&access_off, access_path == NULL);
+    atomic_store(&access_shape,
+                 access_sink.kind == SINK_JOURNALD ? LOG_SHAPE_JOURNALD : LOG_SHAPE_JSON);
+    swap(LOG_STREAM_ACCESS, &access_sink);
+    swap(LOG_STREAM_ERROR, &error_sink);
     r = 0;
 out:
-    opening_drop(&access_opening);
-    opening_drop(&error_opening);
+    if (r != 0) {
+        log_sink_close(&access_sink);
+        log_sink_close(&error_sink);
+    }
     return r;
 }
 
-/* Paths change in log_open() alone, which the same thread calls: reading them needs no lock. */
+/* Targets change in log_open() alone, which the same thread calls: reading them needs no lock. */
 int log_reopen(void)
 {
-    return log_open(access_sink.path, error_sink.path);
+    char *access_path = access_target, *error_path = error_target;
+    int r;
+
+    access_target = error_target = NULL; /* log_open() takes copies, and frees what it finds */
+    r = log_open(access_path, error_path);
+    if (r == 0) {
+        free(access_path);
+        free(error_path);
+        return 0;
+    }
+    free(access_target);
+    access_target = access_path;
+    error_target = error_path;
+    return r;
 }
 
 void log_close(void)
 {
-    struct opening off = {.fd = -1};
-    struct opening standard = {.fd = STDERR_FILENO, .way = SINK_POLL};
+    struct log_sink off = {.fd = -1};
+    struct log_sink standard = {.fd = STDERR_FILENO, .kind = SINK_POLL};
 
-    sink_swap(&access_sink, &off);
-    opening_drop(&off);
-    sink_swap(&error_sink, &standard);
-    opening_drop(&standard);
+    log_flush();
+    log_stop_writer();
+    atomic_store(&access_off, true);
+    swap(LOG_STREAM_ACCESS, &off);
+    swap(LOG_STREAM_ERROR, &standard);
+    (void)!remember(&access_target, NULL);
+    (void)!remember(&error_target, NULL);
 }
 
 /* ---- lines of the error log ---- */
@@ -263,13 +148,15 @@ static bool put_escaped(char *out, size_t size, size_t *used, const char *text)
     return true;
 }
 
-static bool write_line(enum log_level level, const char *area, const char *message, bool cut)
+static void write_line(enum log_level level, const char *area, const char *message, bool cut)
 {
     char line[LINE_MAX_BYTES];
     size_t room = sizeof(line) - sizeof("...");
-    size_t n = put_stamp(line, sizeof(line));
+    size_t n = put_stamp(line, sizeof(line)), text;
+    struct log_line out = {.p = line, .level = (uint8_t)level, .stream = LOG_STREAM_ERROR};
 
     n += (size_t)snprintf(line + n, sizeof(line) - n, "%s ", level_words[level]);
+    text = n;
     cut |= !put_escaped(line, room, &n, area) || !put_escaped(line, room, &n, ": ") ||
            !put_escaped(line, room, &n, message);
     if (cut) {
@@ -277,15 +164,18 @@ static bool write_line(enum log_level level, const char *area, const char *messa
         n += 3;
     }
     line[n++] = '\n';
-    return sink_write(&error_sink, line, n);
+    out.n = (uint32_t)n;
+    out.text = (uint16_t)text;
+    log_writer_put(&out);
 }
 
-/* Says what was lost, once a minute; one thread of those that come here at a time. */
-static void report_losses(void)
+/* One thread of those that come here at a time. */
+void log_report_losses(void)
 {
-    unsigned long lost = log_lost_lines();
+    int access_why, error_why;
+    unsigned long access_lost = log_writer_lost(LOG_STREAM_ACCESS, &access_why);
+    unsigned long lost = access_lost + log_writer_lost(LOG_STREAM_ERROR, &error_why);
     long long last = atomic_load(&last_report);
-    int why = atomic_load(&access_sink.why);
     struct timespec now;
     char message[160];
     unsigned long before;
@@ -298,9 +188,8 @@ static void report_losses(void)
         return;
     before = atomic_exchange(&reported, lost);
     snprintf(message, sizeof(message), "%lu lines of the logs could not be written (%s)",
-             lost - before, strerror(why ? why : atomic_load(&error_sink.why)));
-    if (!write_line(LOG_LEVEL_WARNING, "log", message, false))
-        atomic_store(&reported, before); /* said again in a minute */
+             lost - before, strerror(access_why ? access_why : error_why));
+    write_line(LOG_LEVEL_WARNING, "log", message, false);
 }
 
 void log_write(enum log_level level, const char *area, const char *format, ...)
@@ -318,7 +207,7 @@ void log_write(enum log_level level, const char *area, const char *format, ...)
     if (n < 0)
         snprintf(message, sizeof(message), "(unprintable message)");
     write_line(level, area, message, n >= (int)sizeof(message));
-    report_losses();
+    log_report_losses();
     errno = saved;
 }
 
@@ -332,16 +221,36 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
-void log_access(const char *line, size_t n)
+enum log_shape log_access_shape(void)
 {
+    return (enum log_shape)atomic_load_explicit(&access_shape, memory_order_relaxed);
+}
+
+void log_access_entry(const char *line, size_t n, enum log_shape shape, enum log_level level)
+{
+    struct log_line out = {.p = line,
+                           .n = (uint32_t)n,
+                           .level = (uint8_t)level,
+                           .shape = (uint8_t)shape,
+                           .stream = LOG_STREAM_ACCESS};
     int saved = errno;
 
-    if (!sink_write(&access_sink, line, n))
-        report_losses();
+    if (atomic_load_explicit(&access_off, memory_order_relaxed) || shape != log_access_shape())
+        return; /* it has changed meanwhile */
+    log_writer_put(&out);
+    if (log_lost_lines() != atomic_load_explicit(&reported, memory_order_relaxed))
+        log_report_losses();
     errno = saved;
+}
+
+void log_access(const char *line, size_t n)
+{
+    log_access_entry(line, n, LOG_SHAPE_JSON, LOG_LEVEL_INFO);
 }
 
 unsigned long log_lost_lines(void)
 {
-    return atomic_load(&access_sink.lost) + atomic_load(&error_sink.lost);
+    int why;
+
+    return log_writer_lost(LOG_STREAM_ACCESS, &why) + log_writer_lost(LOG_STREAM_ERROR, &why);
 }

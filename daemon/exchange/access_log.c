@@ -17,6 +17,12 @@
 #define ACCESS_LINE_MAX (128 * 1024)
 #define ACCESS_STRING_MAX (8 * 1024) /* of one value; the rest is cut */
 
+/* An entry on its way into the worker's buffer. */
+struct line {
+    struct buffer *to;
+    enum log_shape shape;
+};
+
 static void line_add(struct buffer *line, const char *p, size_t n)
 {
     /* A line that memory can't be had for is cut, and so not valid JSON: it shows. */
@@ -56,36 +62,111 @@ static void line_string(struct buffer *line, const char *p, size_t n)
     line_text(line, "\"");
 }
 
-static void line_field(struct buffer *line, const char *name, const char *value)
+/* A field's name for journald: "key_id" is DIVED_KEY_ID. */
+static void line_journald_name(struct buffer *line, const char *name)
 {
-    line_text(line, ",\"");
-    line_text(line, name);
-    line_text(line, "\":");
-    if (value != NULL)
-        line_string(line, value, strlen(value));
-    else
-        line_text(line, "null");
+    char text[64] = "DIVED_";
+    size_t n = strlen(text);
+
+    for (; *name != '\0' && n < sizeof(text) - 2; name++)
+        text[n++] = (char)(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
+    text[n++] = '=';
+    line_add(line, text, n);
 }
 
-static void line_number(struct buffer *line, const char *name, long long value)
+/* A value for journald ends with its line: control characters, which it shouldn't have, go. */
+static void line_journald_value(struct buffer *line, const char *p, size_t n)
+{
+    size_t start = 0;
+
+    if (n > ACCESS_STRING_MAX)
+        n = ACCESS_STRING_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)p[i] >= 0x20)
+            continue;
+        line_add(line, p + start, i - start);
+        line_text(line, "?");
+        start = i + 1;
+    }
+    line_add(line, p + start, n - start);
+}
+
+/* `p` may be NULL: null, or no field at all. */
+static void line_span(struct line *line, const char *name, const char *p, size_t n)
+{
+    if (line->shape == LOG_SHAPE_JOURNALD) {
+        if (p == NULL)
+            return;
+        line_journald_name(line->to, name);
+        line_journald_value(line->to, p, n);
+        line_text(line->to, "\n");
+        return;
+    }
+    line_text(line->to, ",\"");
+    line_text(line->to, name);
+    line_text(line->to, "\":");
+    if (p != NULL)
+        line_string(line->to, p, n);
+    else
+        line_text(line->to, "null");
+}
+
+static void line_field(struct line *line, const char *name, const char *value)
+{
+    line_span(line, name, value, value != NULL ? strlen(value) : 0);
+}
+
+static void line_number(struct line *line, const char *name, long long value)
 {
     char text[64];
 
+    if (line->shape == LOG_SHAPE_JOURNALD) {
+        snprintf(text, sizeof(text), "%lld", value);
+        line_field(line, name, text);
+        return;
+    }
     snprintf(text, sizeof(text), ",\"%s\":%lld", name, value);
-    line_text(line, text);
+    line_text(line->to, text);
 }
 
 /* RFC 3339, UTC, milliseconds. */
-static void line_time(struct buffer *line, int64_t unix_ms)
+static void line_time(struct line *line, int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     char day[32], text[64];
     struct tm tm;
 
+    if (line->shape == LOG_SHAPE_JOURNALD)
+        return; /* it has its own */
     gmtime_r(&seconds, &tm);
     strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(text, sizeof(text), "{\"ts\":\"%s.%03dZ\"", day, (int)(unix_ms % 1000));
-    line_text(line, text);
+    line_text(line->to, text);
+}
+
+/* What people read of an entry in the journal. */
+static void line_message(struct line *line, const struct access_entry *e, const char *reason)
+{
+    char text[64];
+
+    if (line->shape != LOG_SHAPE_JOURNALD)
+        return;
+    snprintf(text, sizeof(text),
+             "SYSLOG_IDENTIFIER=dived\nPRIORITY=%d\nMESSAGE=", e->action == ACTION_BLOCKED ? 4 : 6);
+    line_text(line->to, text);
+    line_journald_value(line->to, e->method.p, e->method.n);
+    line_text(line->to, " ");
+    if (e->url != NULL)
+        line_journald_value(line->to, e->url, strlen(e->url));
+    snprintf(text, sizeof(text), " %d %s %s", e->status,
+             e->verdict != VERDICT_NONE ? verdict_word(e->verdict) : "-",
+             e->action != ACTION_NONE ? action_word(e->action) : "-");
+    line_text(line->to, text);
+    if (reason != NULL) {
+        line_text(line->to, ": ");
+        line_journald_value(line->to, reason, strlen(reason));
+    }
+    line_text(line->to, "\n");
 }
 
 static void access_count(const struct access_entry *e)
@@ -94,19 +175,20 @@ static void access_count(const struct access_entry *e)
     metrics_add(&metrics.verdicts[e->verdict][e->reason][e->action], 1);
 }
 
-void access_log_entry(struct buffer *line, const struct access_entry *e)
+void access_log_entry(struct buffer *buffer, const struct access_entry *e)
 {
+    struct line at = {buffer, log_access_shape()}, *line = &at;
     const char *reason = e->reason_word;
 
     access_count(e);
     if (reason == NULL && e->reason != DIVE_REASON_NONE)
         reason = dive_reason_word(e->reason);
+    line_message(line, e, reason);
     line_time(line, e->started_unix_ms);
     line_field(line, "exchange", e->exchange);
     line_field(line, "client", e->client);
     line_field(line, "user", e->user);
-    line_text(line, ",\"method\":");
-    line_string(line, e->method.p, e->method.n);
+    line_span(line, "method", e->method.p != NULL ? e->method.p : "", e->method.n);
     line_field(line, "url", e->url);
     line_field(line, "host", e->host);
     line_number(line, "status", e->status);
@@ -120,11 +202,18 @@ void access_log_entry(struct buffer *line, const struct access_entry *e)
     line_field(line, "policy_domain", e->policy_domain);
     line_field(line, "key_id", e->key_id);
     line_field(line, "dnssec", e->dnssec);
+    if (e->rule != NULL) {
+        char place[CONFIG_RULE_PLACE];
+
+        line_field(line, "rule", config_rule_place(e->rule, place, sizeof(place)));
+    }
     if (e->error != NULL && e->error[0] != '\0')
         line_field(line, "error", e->error);
-    line_text(line, "}\n");
-    log_access(buffer_data(line), buffer_length(line));
-    buffer_consume(line, buffer_length(line));
+    if (line->shape == LOG_SHAPE_JSON)
+        line_text(buffer, "}\n");
+    log_access_entry(buffer_data(buffer), buffer_length(buffer), line->shape,
+                     e->action == ACTION_BLOCKED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO);
+    buffer_consume(buffer, buffer_length(buffer));
 }
 
 /* What the cache had to do with it, in a word. */
@@ -162,6 +251,7 @@ void access_log_write(const struct exchange *x)
         .duration_ms = loop_now_ms(&x->worker->loop) - x->started_ms,
         .exchange = x->id,
         .client = x->peer_text,
+        .user = x->user,
         .method = x->request.method,
         .url = url,
         .host = x->url_known ? x->url.at.host : NULL,
@@ -173,6 +263,7 @@ void access_log_write(const struct exchange *x)
         .reason = x->reason,
         .reason_word = x->reason_word,
         .action = x->action,
+        .rule = x->rule,
         .error = x->error,
         .listener = x->listener,
     };
