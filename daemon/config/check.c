@@ -501,7 +501,7 @@ static void check_log(struct loader *l)
     const char *error_log = l->cfg->log.error;
 
     if (access_log && error_log && strcmp(access_log, "-") != 0 &&
-        strcmp(access_log, error_log) == 0)
+        !log_target_is_remote(access_log) && strcmp(access_log, error_log) == 0)
         problems_error(l->problems, place_of(l, "log.error"),
                        "log: access and error are one file; they must be two, or \"-\"");
 }
