@@ -30,9 +30,10 @@ SAN_FLAGS := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recov
 HARDENING :=
 endif
 
-PACKAGES  := libevent libunbound openssl yaml-0.1 jansson
+PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads \
+              $(shell pkg-config --libs krb5-gssapi libcrypt 2>/dev/null)
 
 WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes \
              -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla \
@@ -81,6 +82,14 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) -I$(LLHTTP_INC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/daemon/cmd/%.o: private CPPFLAGS += $(CMD_CFLAGS)
+
+# A file that is part of a program: its bytes as an initialiser.
+$(BUILD)/%.inc: %
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tu1 $< | sed 's/  */,/g; s/^,//; s/$$/,/' > $@
+$(BUILD)/daemon/audit/style.o: $(BUILD)/daemon/audit/style.css.inc
+$(BUILD)/daemon/admin/page.o: $(BUILD)/daemon/admin/page.html.inc $(BUILD)/daemon/admin/page.js.inc
+$(BUILD)/daemon/audit/style.o $(BUILD)/daemon/admin/page.o: private CPPFLAGS += -I$(BUILD)
 
 # The HTTP/1 parser as Debian ships it: generated C, compiled without our warnings.
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c $(BUILD)/flags
@@ -156,7 +165,7 @@ $(BUILD)/lib_bench: $(BUILD)/tests/bench/lib_bench.o $(BUILD)/libdive.a
 lib-bench: $(BUILD)/lib_bench
 	@$(BUILD)/lib_bench
 
-## bench: lib-bench; then CPU and memory beside nginx, squid and varnish, in one run (ONLY=requests,download,held,idle,sign,cache)
+## bench: lib-bench; then CPU and memory beside nginx, squid and varnish, in one run (ONLY=requests,download,held,idle,audit,sign,cache)
 bench: all lib-bench $(CACHE_POLICY)
 	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 
@@ -174,11 +183,13 @@ cache-tests: all $(CONFORMANCE)/installed
 	    $(CONFORMANCE)/node_modules/http-cache-tests $(if $(ONLY),--test $(ONLY))
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
-DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
+DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libsqlite3-dev libxxhash-dev \
+        libcrypt-dev libkrb5-dev \
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
-             bash zsh libcap2-bin util-linux g++ mandoc binutils debhelper lintian rsyslog logrotate
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user \
+             softhsm2 opensc p11-kit curl openssl bash zsh libcap2-bin util-linux nftables iproute2 g++ mandoc binutils \
+             wget git python3-pip debhelper lintian rsyslog logrotate
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)
 LINT_DEPS := clang-format clang-tidy cppcheck mandoc

@@ -107,6 +107,10 @@ struct dive_options {
     bool (*custom_scope)(void *arg, const char *scope, const struct dive_request *request,
                          const struct dive_response *response);
     void *custom_scope_arg;
+    /* Beyond the drafts: an inner list of components (RFC 9421 section 2) all of which a signature
+     * has to cover to count; `"@path";req` and `"@authority";req` bind it to its URL. A DIVE-Sig
+     * signature (draft-00) covers the content alone, and fails. Borrowed; NULL: none. */
+    const struct dive_sf_member *required_components;
 };
 
 struct dive_verifier;
@@ -169,6 +173,11 @@ enum dive_coverage {
 };
 
 enum dive_coverage dive_verifier_coverage(const struct dive_verifier *v);
+
+/* Has everything been verified but the content: policy, key, and the signature over the digest
+ * (draft-01)? What is left open then is whether the content has that digest. Never true of
+ * draft-00, whose signature is over the content. */
+bool dive_verifier_awaits_content(const struct dive_verifier *v);
 
 /* Must the content be fed (dive_verifier_body)? False once it can change nothing. */
 bool dive_verifier_needs_body(const struct dive_verifier *v);

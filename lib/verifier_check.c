@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "signature_base.h"
+#include "signature_component.h"
 #include "signature_memo.h"
 
 static const struct {
@@ -139,6 +140,22 @@ static bool covers_content_digest(const struct dive_sf_member *input)
     return false;
 }
 
+/* options.required_components: each among the covered ones, its parameters in any order. */
+static bool covers_required(const struct dive_verifier *v, const struct dive_sf_member *input)
+{
+    const struct dive_sf_member *required = v->options.required_components;
+
+    for (size_t i = 0; required && i < required->n_items; i++) {
+        size_t k = 0;
+
+        while (k < input->n_items && !dive_component_same(&input->items[k], &required->items[i]))
+            k++;
+        if (k == input->n_items)
+            return false;
+    }
+    return true;
+}
+
 static enum entry_outcome judge_input(const struct dive_verifier *v,
                                       const struct dive_signature_entry *input)
 {
@@ -159,6 +176,8 @@ static enum entry_outcome judge_input(const struct dive_verifier *v,
         return ENTRY_OUTCOME_NOT_YET_VALID;
     if (input->has_expires && input->expires < now)
         return ENTRY_OUTCOME_EXPIRED;
+    if (!covers_required(v, input->input))
+        return ENTRY_OUTCOME_NOT_COVERING;
     return ENTRY_OUTCOME_PENDING;
 }
 
@@ -203,6 +222,8 @@ static enum dive_reason begin_draft_00(struct dive_verifier *v)
         e->key_id = dive_sig->key_id;
         if (dive_sig->fqdn_not_parent || !set_levels(v, e, dive_sig->fqdn))
             e->outcome = ENTRY_OUTCOME_KEY_NAME_INVALID;
+        else if (v->options.required_components)
+            e->outcome = ENTRY_OUTCOME_NOT_COVERING;
     }
     return DIVE_REASON_NONE;
 }

@@ -43,6 +43,7 @@ _Static_assert(ENTRIES_MAX >= DIVE_SIG_ENTRIES_MAX, "room for every -00 entry");
     X(KEY_NAME_INVALID,   KEY_INVALID,        "key-name-invalid",   "keyid names no key that could sign this") \
     X(NOT_YET_VALID,      SIGNATURE_MISMATCH, "not-yet-valid",      "`created` lies in the future")  \
     X(EXPIRED,            SIGNATURE_MISMATCH, "expired",            "`expires` lies in the past")    \
+    X(NOT_COVERING,       MISSING_HEADERS,    "not-covering",       "the signature doesn't cover a component that is required here") \
     X(KEY_NOT_FOUND,      KEY_NOT_FOUND,      "key-not-found",      "no key record at any level")    \
     X(KEY_UNVALIDATED,    DNSSEC_UNAVAILABLE, "key-unvalidated",    "DNS gave no validated answer about the key") \
     X(KEY_INVALID,        KEY_INVALID,        "key-invalid",        "no record at the closest level is a valid key") \

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/private.h"
@@ -192,6 +193,7 @@ static void admin_destroy(struct admin *admin)
         for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
             listener_close(&admin->listener[kind]);
         admin_clients_close(admin);
+        loop_timer_stop(&admin->sample);
         if (admin->wake_fd >= 0)
             event_del(&admin->wake_event);
         loop_destroy(&admin->loop);
@@ -234,6 +236,24 @@ static struct admin *admin_new(struct config *config, struct shared *shared,
     return admin;
 }
 
+int64_t admin_unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void admin_on_sample(void *arg)
+{
+    struct admin *admin = arg;
+    int connections = admin->shared->connections;
+
+    history_add(&admin->history, admin_unix_ms(), connections > 0 ? (uint64_t)connections : 0,
+                hold_account_bytes(&admin->shared->hold));
+    loop_timer_set(&admin->sample, HISTORY_STEP * 1000);
+}
+
 static int admin_prepare(struct admin *admin)
 {
     if (loop_init(&admin->loop) != 0)
@@ -242,6 +262,9 @@ static int admin_prepare(struct admin *admin)
     for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
         loop_timer_init(&admin->listener[kind].resume, &admin->loop, listener_on_resume,
                         &admin->listener[kind]);
+    loop_timer_init(&admin->sample, &admin->loop, admin_on_sample, admin);
+    loop_timer_set(&admin->sample, HISTORY_STEP * 1000);
+    history_totals(&admin->history.last);
     admin->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (admin->wake_fd < 0)
         return -1;

@@ -4,13 +4,15 @@
  * scraper or a reload never stands in the way of a download.
  *
  *      admin thread -+- control socket (admin.socket): one JSON object a line, one answer a line
- *                    +- HTTP (admin.http): GET /metrics, GET /healthz
+ *                    +- HTTP (admin.http): GET / (a page), /api/status.json, /metrics, /healthz,
+ * /readyz
  *                    `- mailbox: other addresses after a reload, the end
  *
  * Control requests and their answers; an answer always has "ok", and "error" when that is false:
  *
  *      {"command":"status"}               version pid uptime_s workers connections held_bytes
  *                                         record_cache_entries log_lines_lost config ca_fingerprint
+ *      {"command":"top"}                  top: counters, busiest hosts and clients (overview.c)
  *      {"command":"trace","id":"..."}     trace: the object of dive_verifier_trace()
  *      {"command":"reload"}               problems: a list of lines; ok false: nothing has changed
  *      {"command":"upgrade"}              pid: of the process that has taken over. ok false:

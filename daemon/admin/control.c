@@ -37,6 +37,11 @@ static json_t *control_status(struct admin *admin, const json_t *request)
         status.ca_fingerprint[0] != '\0' ? status.ca_fingerprint : NULL);
 }
 
+static json_t *control_top(struct admin *admin, const json_t *request)
+{
+    return json_pack("{s:b, s:o}", "ok", 1, "top", admin_overview(admin, false));
+}
+
 static json_t *control_trace(struct admin *admin, const json_t *request)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
@@ -157,10 +162,15 @@ static const struct {
     const char *name;
     json_t *(*answer)(struct admin *admin, const json_t *request);
 } control_commands[] = {
-    {"status", control_status},       {"trace", control_trace},
-    {"reload", control_reload},       {"cache-stats", admin_cache_stats},
-    {"cache-list", admin_cache_list}, {"cache-show", admin_cache_show},
-    {"purge", admin_cache_purge},     {"policies", control_policies},
+    {"status", control_status},
+    {"trace", control_trace},
+    {"reload", control_reload},
+    {"cache-stats", admin_cache_stats},
+    {"cache-list", admin_cache_list},
+    {"cache-show", admin_cache_show},
+    {"purge", admin_cache_purge},
+    {"policies", control_policies},
+    {"top", control_top},
     {"upgrade", control_upgrade},
 };
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * http: GET /metrics and GET /healthz for machines that watch this one. Read by the same strict
- * parser as a client's request.
+ * http: GET /metrics, /healthz and /readyz for machines that watch this one; the page and what it
+ * asks for (/, /api/status.json) for people. Read by the same strict parser as a client's request;
+ * nothing here changes anything.
  */
 #include <stdlib.h>
 #include <time.h>
 
+#include "admin/page.h"
 #include "admin/private.h"
 #include "http/url.h"
 #include "http/writer.h"
@@ -13,6 +15,8 @@
 #define HTTP_HEAD_MAX (8 * 1024) /* less than what `in` holds */
 
 #define TEXT "text/plain; charset=utf-8"
+#define JSON_TEXT "application/json"
+#define HTML_TEXT "text/html; charset=utf-8"
 #define METRICS_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
 struct http_answer {
@@ -22,17 +26,21 @@ struct http_answer {
     struct dive_span content;
     bool is_head; /* the request was HEAD: no content is sent */
     bool close;
+    bool for_browsers;        /* then the fields go out that keep other sites away */
+    char policy[PAGE_POLICY]; /* Content-Security-Policy; "": the strictest */
 };
+
+static void http_add(struct dive_field *add, struct http_write *write, const char *name,
+                     const char *value)
+{
+    add[write->n_add++] = (struct dive_field){dive_span_str(name), dive_span_str(value)};
+}
 
 static int http_answer_put(struct buffer *out, const struct http_answer *a)
 {
-    struct dive_field add[3] = {
-        {dive_span_str("Content-Type"), dive_span_str(a->type)},
-        {dive_span_str("Cache-Control"), dive_span_str("no-store")},
-    };
+    struct dive_field add[8];
     struct http_write write = {
         .add = add,
-        .n_add = 2,
         .framing = a->is_head ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
         .content_length = (int64_t)a->content.n,
         .close = a->close,
@@ -42,8 +50,17 @@ static int http_answer_put(struct buffer *out, const struct http_answer *a)
     struct http_buffer head;
     int r;
 
+    http_add(add, &write, "Content-Type", a->type);
+    http_add(add, &write, "Cache-Control", "no-store");
+    http_add(add, &write, "X-Content-Type-Options", "nosniff");
     if (a->allow != NULL)
-        add[write.n_add++] = (struct dive_field){dive_span_str("Allow"), dive_span_str(a->allow)};
+        http_add(add, &write, "Allow", a->allow);
+    if (a->for_browsers) {
+        http_add(add, &write, "Content-Security-Policy",
+                 a->policy[0] != '\0' ? a->policy : "default-src 'none'; frame-ancestors 'none'");
+        http_add(add, &write, "Referrer-Policy", "no-referrer");
+        http_add(add, &write, "Cross-Origin-Resource-Policy", "same-origin");
+    }
     http_buffer_init(&head, HTTP_HEAD_MAX);
     r = http_write_response(&head, a->status, dive_span(NULL, 0), &write);
     if (r == 0)
@@ -76,16 +93,83 @@ static char *http_metrics(struct admin *admin, size_t *len)
     return metrics_text(names, &gauges, len);
 }
 
-/* Fills in status, type and content for a path; *owned is what is to be freed after the answer. */
-static void http_answer_path(struct admin *admin, struct dive_span path, struct dive_span method,
-                             struct http_answer *a, char **owned)
+/* What each path gives: sets the answer's type, and its content where that isn't "ok". *owned is
+ * what is to be freed after the answer; content NULL: there was no memory. */
+static void http_get_metrics(struct admin *admin, struct http_answer *a, char **owned)
 {
-    bool is_metrics = dive_span_eq(path, "/metrics");
+    a->type = METRICS_TEXT;
+    *owned = http_metrics(admin, &a->content.n);
+    a->content.p = *owned;
+}
+
+static void http_get_health(struct admin *admin, struct http_answer *a, char **owned)
+{
+    a->content = dive_span_str("ok\n");
+}
+
+static void http_get_ready(struct admin *admin, struct http_answer *a, char **owned)
+{
+    const char *why = admin_not_ready(admin);
+
+    a->content = dive_span_str("ready\n");
+    if (why == NULL)
+        return;
+    a->status = 503;
+    a->content = dive_span(NULL, 0);
+    if (asprintf(owned, "not ready: %s\n", why) < 0)
+        *owned = NULL;
+    else
+        a->content = dive_span_str(*owned);
+}
+
+static void http_get_page(struct admin *admin, struct http_answer *a, char **owned)
+{
+    a->type = HTML_TEXT;
+    *owned = page_text(&a->content.n, a->policy);
+    a->content.p = *owned;
+}
+
+static void http_get_status(struct admin *admin, struct http_answer *a, char **owned)
+{
+    json_t *overview = admin_overview(admin, true);
+
+    a->type = JSON_TEXT;
+    *owned = overview != NULL ? json_dumps(overview, JSON_COMPACT) : NULL;
+    json_decref(overview);
+    a->content = *owned != NULL ? dive_span_str(*owned) : dive_span(NULL, 0);
+}
+
+static const struct http_path {
+    const char *path;
+    void (*get)(struct admin *admin, struct http_answer *a, char **owned);
+    bool for_browsers;
+} http_paths[] = {
+    {"/", http_get_page, true},
+    {"/api/status.json", http_get_status, true},
+    {"/metrics", http_get_metrics, false},
+    {"/healthz", http_get_health, false},
+    {"/readyz", http_get_ready, false},
+};
+
+static const struct http_path *http_path_find(struct dive_span path)
+{
+    for (size_t i = 0; i < sizeof(http_paths) / sizeof(http_paths[0]); i++)
+        if (dive_span_eq(path, http_paths[i].path))
+            return &http_paths[i];
+    return NULL;
+}
+
+/* Fills in status, type and content; *owned is what is to be freed after the answer. */
+static void http_answer_path(struct admin *admin, const struct http_url *url,
+                             struct dive_span method, struct http_answer *a, char **owned)
+{
+    const struct http_path *path = http_path_find(url->path);
 
     a->type = TEXT;
-    if (!is_metrics && !dive_span_eq(path, "/healthz")) {
+    if (path == NULL) {
         a->status = 404;
-        a->content = dive_span_str("not found: there are /metrics and /healthz\n");
+        a->content = dive_span_str(
+            "not found: there are /, /api/status.json, /metrics, /healthz and /readyz\n");
         return;
     }
     a->is_head = dive_span_eq(method, "HEAD");
@@ -95,14 +179,16 @@ static void http_answer_path(struct admin *admin, struct dive_span path, struct 
         a->content = dive_span_str("method not allowed\n");
         return;
     }
-    a->status = 200;
-    a->content = dive_span_str("ok\n");
-    if (!is_metrics)
+    a->for_browsers = path->for_browsers;
+    if (path->for_browsers && !page_host_is_ours(admin->config, &url->at)) {
+        a->status = 421;
+        a->content = dive_span_str(
+            "this name is not one of this server's: use an address, or see admin.hosts\n");
         return;
-    a->type = METRICS_TEXT;
-    *owned = http_metrics(admin, &a->content.n);
-    a->content.p = *owned;
-    if (*owned == NULL) {
+    }
+    a->status = 200;
+    path->get(admin, a, owned);
+    if (a->content.p == NULL) {
         a->status = 503;
         a->type = TEXT;
         a->content = dive_span_str("out of memory\n");
@@ -136,7 +222,7 @@ static void http_answer_head(struct admin *admin, const struct http_head *head,
         return;
     }
     a->close = !head->keep_alive;
-    http_answer_path(admin, url.path, head->method, a, owned);
+    http_answer_path(admin, &url, head->method, a, owned);
     http_url_clear(&url);
 }
 

@@ -7,7 +7,8 @@
  *
  *   admin.c    thread, listeners, mailbox      client.c   bytes in, answers out, limits
  *   socket.c   opening the addresses           control.c, cache.c, http.c   one request to one
- *                                              answer
+ *   history.c  the last hour's counters                                     answer
+ *   page.c     the page for browsers           overview.c   what the daemon is doing, as JSON
  */
 #ifndef DIVED_ADMIN_PRIVATE_H
 #define DIVED_ADMIN_PRIVATE_H
@@ -15,6 +16,7 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "admin/history.h"
 #include "core/channel.h"
 #include "http/head.h"
 
@@ -48,6 +50,8 @@ struct admin {
     struct admin_listener listener[ADMIN_KINDS];
     struct admin_clients clients;
     unsigned client_count;
+    struct history history;
+    struct loop_timer sample; /* the next look at the counters */
 
     int wake_fd;
     struct event wake_event;
@@ -86,6 +90,14 @@ enum admin_step {
 enum admin_step admin_control_step(struct admin *admin, struct buffer *in, struct buffer *out);
 enum admin_step admin_http_step(struct admin *admin, struct http_scan *scan, struct buffer *in,
                                 struct buffer *out);
+
+/* Unix milliseconds. */
+int64_t admin_unix_ms(void);
+/* Why no new work should be sent here, a static sentence, or NULL: it is ready. */
+const char *admin_not_ready(const struct admin *admin);
+/* What the daemon is doing; `whole`: with recent events and the last hour. A new object, or NULL.
+ */
+json_t *admin_overview(struct admin *admin, bool whole);
 
 /* Answers to one request each: a new object, or NULL without memory. */
 json_t *admin_control_failed(const char *error);

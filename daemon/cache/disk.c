@@ -431,6 +431,14 @@ int disk_remove_content(struct disk *disk, const uint8_t name[CONTENT_NAME])
 
 /* ---- the index ---- */
 
+uint64_t disk_index_size(const struct disk *disk)
+{
+    struct stat st;
+
+    return fstatat(disk->directory, "index", &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size
+                                                                            : 0;
+}
+
 int disk_take_index(struct disk *disk, char **bytes, size_t *n)
 {
     int fd = openat(disk->directory, "index", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -59,6 +59,8 @@ int disk_open_content(struct disk *disk, const uint8_t name[CONTENT_NAME], int *
                       struct stat *st) DIVE_MUST_USE;
 int disk_remove_content(struct disk *disk, const uint8_t name[CONTENT_NAME]);
 
+/* Bytes of the index file; 0: there is none. */
+uint64_t disk_index_size(const struct disk *disk);
 /* The index of the last end in order. *bytes is the caller's; the file is gone after it, for good:
  * it doesn't come back with a loss of power either. */
 int disk_take_index(struct disk *disk, char **bytes, size_t *n) DIVE_MUST_USE;

@@ -59,9 +59,8 @@ void store_open_directory(struct store *store)
     pthread_mutex_unlock(&store->lock);
     store->scanned = 0;
     store->scan_incomplete = false;
-    if (!store->index_read)
-        store_read_index(store);
-    store->index_read = true;
+    if (!same)
+        store_end_index(store); /* of another directory */
 }
 
 bool store_wants_directory(struct store *store)

@@ -6,17 +6,25 @@
  *               v                                                    |
  *   accept -> HEAD --request--> EXCHANGE ----------------------------+--> LINGER --> CLOSED
  *               |                                                    |
+ *               +--> AUTHENTICATE: a password is being checked; then as from HEAD, or 407
+ *               |
  *               +--CONNECT--> TUNNEL (tunnel.c) --TLS--> HANDSHAKE --> HEAD (within the tunnel)
  *                               `--relayed until both sides are done--> CLOSED
+ *
+ * Before HEAD there may be PROXY_HEADER (listeners[].proxy-protocol). On a transparent listener
+ * TUNNEL comes first.
  */
 #ifndef DIVED_CLIENT_CONNECTION_H
 #define DIVED_CLIENT_CONNECTION_H
 
+#include "access/authenticate.h"
 #include "exchange/exchange.h"
 
 /* clang-format off */
 #define CLIENT_STATES(X)         \
+    X(PROXY_HEADER, "proxy-header") \
     X(HEAD, "head")              \
+    X(AUTHENTICATE, "authenticate") \
     X(EXCHANGE, "exchange")      \
     X(TUNNEL, "tunnel")          \
     X(HANDSHAKE, "handshake")    \
@@ -38,11 +46,20 @@ struct client_connection {
     struct sockaddr_storage peer;
     char peer_text[64];
     unsigned listener;
+    char listener_name[CONFIG_NAME_MAX + 1]; /* of when it was accepted */
 
-    bool tls;                     /* we accepted TLS on it */
-    bool in_tunnel;               /* and/or it is the inside of a CONNECT */
+    struct authentication authentication; /* who it is */
+    struct http_head head;                /* AUTHENTICATE: whose credentials are being checked */
+
+    bool tls;                     /* we accepted TLS in a tunnel */
+    bool counted;                 /* by the census */
+    bool in_tunnel;               /* and/or it is the inside of a CONNECT, or of TLS that came by a
+                                   * transparent listener */
     struct http_authority tunnel; /* then: what every request in it must be for */
     char route[HTTP_HOST_MAX];    /* and the host that CONNECT named */
+    /* Connected to `route`, an address, and tunnel.port; the firewall sent it to us instead. In the
+     * clear (not in_tunnel) each request says in its Host whom it is for. */
+    bool transparent;
 
     struct http_scan scan;
     unsigned requests;
@@ -68,6 +85,11 @@ void client_connection_set_state(struct client_connection *c, enum client_state 
 void client_connection_read_requests(struct client_connection *c);
 /* Goes on with the TLS handshake that was started on the stream; then reads requests. */
 void client_connection_accept_tls(struct client_connection *c);
+/* Authentication has refused the request of `head` (cleared): answers it, and goes on with the next
+ * one if it can (challenge.c). */
+void client_connection_challenge(struct client_connection *c, struct http_head *head);
+/* Writes what is queued; then reads requests again. */
+void client_connection_flush_then_read(struct client_connection *c);
 /* Ends after an answer of our own that is queued in `out`. */
 void client_connection_finish(struct client_connection *c, enum exchange_fate fate);
 

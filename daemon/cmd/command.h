@@ -72,6 +72,9 @@ int command_parse(const struct command *command, int argc, char **argv,
 int command_usage(const struct command *command); /* prints; COMMAND_USAGE */
 /* "divectl: ..." to standard error. */
 void command_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Until it is called with NULL: errors go, one behind the other, into `out` instead, as far as
+ * there is room. `out` holds a string. */
+void command_errors_into(char *out, size_t size);
 
 /* The configuration file: -c, or the first that is there of dived.yaml and developer.yaml in the
  * user's dived folder (XDG_CONFIG_HOME, ~/.config), and /etc/dived/dived.yaml. malloc'd, or NULL.
@@ -105,12 +108,15 @@ void command_print_text(const char *text);
 void command_print_trace(const json_t *trace);
 
 int command_status(const struct command *command, int argc, char **argv);
+int command_top(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
 int command_upgrade(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
+int command_audit(const struct command *command, int argc, char **argv);
 int command_policies(const struct command *command, int argc, char **argv);
+int command_rule_test(const struct command *command, int argc, char **argv);
 int command_keygen(const struct command *command, int argc, char **argv);
 int command_sign(const struct command *command, int argc, char **argv);
 int command_records(const struct command *command, int argc, char **argv);
@@ -118,6 +124,9 @@ int command_rotate(const struct command *command, int argc, char **argv);
 int command_explain(const struct command *command, int argc, char **argv);
 int command_verify(const struct command *command, int argc, char **argv);
 int command_fetch(const struct command *command, int argc, char **argv);
+int command_env(const struct command *command, int argc, char **argv);
+int command_run(const struct command *command, int argc, char **argv);
+int command_doctor(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

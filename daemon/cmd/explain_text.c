@@ -111,6 +111,9 @@ static const struct {
     {"key-invalid", "the key record is broken: divectl records HOST KEYID names the faults"},
     {"alg-mismatch", "`alg` in Signature-Input must be the `sig` of the key record"},
     {"hash-not-allowed", "the digest's hash must be in the key's allowed-hash"},
+    {"not-covering", "the signature doesn't cover a component that a rule of this proxy requires "
+                     "(require-components). If the domain can't be asked to sign it, take it out "
+                     "of the rule."},
     {"base-failed", "a covered component is not in the response that arrived: something on the way "
                     "drops it, or a request component lacks ;req"},
     {"signature-mismatch", "the signature was made by another key, or over other values of the "

@@ -15,12 +15,15 @@
 /* clang-format off */
 static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
+    {"top", "", "requests, verdicts, hosts and clients, live", command_top},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
     {"upgrade", "", "have another process, of the binary that is installed now, take over", command_upgrade},
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
     {"policies", "list|forget DOMAIN", "the domains that had a policy; let one go that has given up DNSSEC", command_policies},
+    {"rule-test", "URL", "which rule decides about a request, and what follows", command_rule_test},
+    {"audit", "list|show ID|verify|report|head", "the record of what was not plainly verified", command_audit},
     {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
     {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
     {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},
@@ -28,6 +31,9 @@ static const struct command commands[] = {
     {"explain", "[FILE]", "a recorded failure report or trace, in words", command_explain},
     {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
     {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
+    {"env", "", "print what makes a shell's programs use the proxy and trust it", command_env},
+    {"run", "[--] COMMAND...", "run a command that uses the proxy and trusts it", command_run},
+    {"doctor", "[URL]", "why a client fails, and what to do", command_doctor},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */
@@ -38,7 +44,7 @@ static void print_help(FILE *to)
 {
     fputs("usage: divectl COMMAND [ARGUMENT...] [OPTION...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s %-28s %s\n", commands[i].name, commands[i].arguments,
+        fprintf(to, "  %-9s %-28s %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fputs("\nOptions of all commands:\n"
           "  -c, --config FILE   the daemon's configuration\n"

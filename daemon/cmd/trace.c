@@ -178,6 +178,7 @@ static void print_trace(const json_t *answer)
     printf("exchange ");
     command_print_text(command_string(answer, "id"));
     print_member(trace, "host", ", host ");
+    print_member(trace, "rule", ", rule ");
     putchar('\n');
     command_print_trace(trace);
 }

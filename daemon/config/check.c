@@ -71,15 +71,72 @@ static bool is_loopback(const struct config_address *address)
     return ntohl(in->sin_addr.s_addr) >> 24 == 127;
 }
 
+static void check_transparent(struct loader *l, size_t i, const struct node *item)
+{
+    static const char *const keys[] = {"tproxy", "other", "no-sni", "ech"};
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    bool enforces = l->cfg->dive.mode == CONFIG_MODE_ENFORCE && l->cfg->interception.enabled;
+
+    if (listener->no_sni == CONFIG_NO_SNI_UNSET)
+        listener->no_sni = enforces ? CONFIG_NO_SNI_CLOSE : CONFIG_NO_SNI_SPLICE;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        return;
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+        if (node_get(item, keys[k]))
+            problems_error(l->problems, key_place(item, keys[k]),
+                           "listeners[%zu].%s: says something about transparent listeners only; "
+                           "write mode: transparent",
+                           i, keys[k]);
+}
+
+/* TLS towards clients, and what is asked of them in it. */
+static void check_listener_tls(struct loader *l, size_t i, const struct node *item)
+{
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    const struct node *tls = node_get(item, "tls");
+    enum config_client_certificate *asked = &listener->tls.client_certificate;
+
+    if (!tls)
+        return;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        problems_error(l->problems, tls->place,
+                       "listeners[%zu].tls: clients of a transparent listener speak TLS with the "
+                       "origin, never with us; leave it out",
+                       i);
+    if (*asked == CONFIG_CLIENT_CERTIFICATE_UNSET)
+        *asked = listener->tls.client_ca ? CONFIG_CLIENT_CERTIFICATE_REQUIRED
+                                         : CONFIG_CLIENT_CERTIFICATE_NONE;
+    if (*asked == CONFIG_CLIENT_CERTIFICATE_NONE && listener->tls.client_ca)
+        problems_error(l->problems, key_place(tls, "client-ca"),
+                       "listeners[%zu].tls: client-ca is of no use with client-certificate: none",
+                       i);
+    if (*asked != CONFIG_CLIENT_CERTIFICATE_NONE && !node_get(tls, "client-ca"))
+        problems_error(l->problems, key_place(tls, "client-certificate"),
+                       "listeners[%zu].tls: client-certificate needs a client-ca", i);
+}
+
 static void check_listener(struct loader *l, size_t i, const struct node *item)
 {
-    const struct config_listener *listener = &l->cfg->listeners.v[i];
+    struct config_listener *listener = &l->cfg->listeners.v[i];
 
-    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
-        problems_error(l->problems, key_place(item, "mode"),
-                       "listeners[%zu].mode: transparent is not available in this version; use "
-                       "explicit",
-                       i);
+    if (listener->name && strlen(listener->name) > CONFIG_NAME_MAX)
+        problems_error(l->problems, key_place(item, "name"),
+                       "listeners[%zu].name: is longer than %d characters", i, CONFIG_NAME_MAX);
+    for (size_t j = 0; j < i && listener->name; j++)
+        if (l->cfg->listeners.v[j].name &&
+            strcmp(listener->name, l->cfg->listeners.v[j].name) == 0 && node_get(item, "name")) {
+            problems_error(l->problems, key_place(item, "name"),
+                           "listeners[%zu].name: \"%s\" is that of listeners[%zu] already", i,
+                           listener->name, j);
+            break;
+        }
+    check_transparent(l, i, item);
+    for (size_t j = 0; j < listener->proxy_protocol.n; j++)
+        if (listener->proxy_protocol.v[j].family && listener->proxy_protocol.v[j].prefix == 0)
+            problems_warning(l->problems, key_place(item, "proxy-protocol"),
+                             "listeners[%zu].proxy-protocol: a network of all addresses lets every "
+                             "client choose the address that it is known by",
+                             i);
     for (size_t j = 0; j < i; j++)
         if (same_address(&listener->address, &l->cfg->listeners.v[j].address)) {
             problems_error(l->problems, key_place(item, "address"),
@@ -87,6 +144,7 @@ static void check_listener(struct loader *l, size_t i, const struct node *item)
                            listener->address.text, j);
             break;
         }
+    check_listener_tls(l, i, item);
 }
 
 static void check_addresses(struct loader *l)
@@ -102,6 +160,9 @@ static void check_addresses(struct loader *l)
                        "listeners: at least one is needed; write [{address: \"127.0.0.1:3128\"}]");
     for (size_t i = 0; item && i < n; i++, item = item->next)
         check_listener(l, i, item);
+    for (size_t i = 0; i < n; i++)
+        if (!l->cfg->listeners.v[i].name)
+            l->cfg->listeners.v[i].name = l->cfg->listeners.v[i].address.text;
     for (size_t i = 0; i < n; i++)
         if (same_address(http, &l->cfg->listeners.v[i].address))
             problems_error(l->problems, place_of(l, "admin.http"),
@@ -160,9 +221,10 @@ static void check_interception(struct loader *l)
 
 static void check_origins(struct loader *l)
 {
-    if (l->cfg->origins.parent)
+    if (l->cfg->origins.parent.user && !l->cfg->origins.parent_password_file)
         problems_error(l->problems, place_of(l, "origins.parent"),
-                       "origins.parent: is not available in this version; write null");
+                       "origins.parent: names a user, whose password is to be in "
+                       "origins.parent-password-file");
     for (size_t i = 0; i < l->cfg->origins.allow_networks.n; i++) {
         const struct config_network *network = &l->cfg->origins.allow_networks.v[i];
 
@@ -308,106 +370,6 @@ static void check_scopes(struct loader *l)
                 i);
 }
 
-/* ---- rules ---- */
-
-static void check_rule(struct loader *l, size_t i, const struct node *item)
-{
-    struct config_rule *rule = &l->cfg->rules.v[i];
-
-    rule->line = item->place.line;
-    if (item->kind != NODE_MAP)
-        return;
-    if (!node_get(item, "host") && !node_get(item, "client") && !node_get(item, "path"))
-        problems_error(l->problems, item->place,
-                       "rules[%zu]: needs a host, a client or a path; write host: \"*\" for "
-                       "everything",
-                       i);
-    if (!node_get(item, "mode") && !node_get(item, "browsers") && !node_get(item, "deny"))
-        problems_error(l->problems, item->place,
-                       "rules[%zu]: does nothing; give a mode, browsers or deny", i);
-    if (rule->deny && (rule->mode || rule->browsers))
-        problems_error(l->problems, key_place(item, "deny"),
-                       "rules[%zu]: what is denied is not verified; leave out deny, or mode and "
-                       "browsers",
-                       i);
-}
-
-static int compare_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
-static int compare_criteria(const void *a, const void *b)
-{
-    const struct config_rule *x = *(struct config_rule *const *)a;
-    const struct config_rule *y = *(struct config_rule *const *)b;
-    int c = compare_text(x->host, y->host);
-
-    if (c == 0)
-        c = compare_text(x->path, y->path);
-    if (c == 0)
-        c = memcmp(&x->client, &y->client, sizeof(x->client));
-    return c;
-}
-
-static int compare_rules(const void *a, const void *b)
-{
-    const struct config_rule *x = *(struct config_rule *const *)a;
-    const struct config_rule *y = *(struct config_rule *const *)b;
-    int c = compare_criteria(a, b);
-
-    return c ? c : (x > y) - (x < y); /* in the order of the file */
-}
-
-/* First match wins: a rule with the criteria of an earlier one can't be reached. Sorted, since
- * there may be very many. */
-static void check_repeated(struct loader *l)
-{
-    size_t n = l->cfg->rules.n;
-    struct config_rule **sorted = calloc(n, sizeof(struct config_rule *));
-
-    if (!sorted) {
-        l->nomem |= n > 0;
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &l->cfg->rules.v[i];
-    qsort(sorted, n, sizeof(*sorted), compare_rules);
-    for (size_t i = 1; i < n; i++) {
-        const struct config_rule *rule = sorted[i];
-
-        if ((rule->host || rule->path || rule->client.family) &&
-            compare_criteria(&sorted[i - 1], &sorted[i]) == 0)
-            problems_warning(
-                l->problems, (struct place){rule->line, 1},
-                "rules[%zu]: is never reached: the rule in line %u has the same criteria",
-                (size_t)(rule - l->cfg->rules.v), sorted[i - 1]->line);
-    }
-    free(sorted);
-}
-
-static void check_rules(struct loader *l)
-{
-    const struct node *item = load_items_of(l, NULL, "rules");
-    size_t n = l->cfg->rules.n;
-    unsigned catch_all = 0; /* the line */
-
-    for (size_t i = 0; item && i < n; i++, item = item->next) {
-        const struct config_rule *rule = &l->cfg->rules.v[i];
-
-        check_rule(l, i, item);
-        if (catch_all > 0)
-            problems_warning(l->problems, item->place,
-                             "rules[%zu]: is never reached: the rule in line %u matches everything",
-                             i, catch_all);
-        else if (rule->host && strcmp(rule->host, "*") == 0 && !node_get(item, "path") &&
-                 !node_get(item, "client"))
-            catch_all = item->place.line;
-    }
-    if (catch_all == 0 && l->problems->errors == 0)
-        check_repeated(l);
-}
-
 /* ---- quantities ---- */
 
 /* `small` may not be larger than `large`; a default of it gives way. */
@@ -444,9 +406,6 @@ static void check_hold(struct loader *l)
     check_order(l, "hold.memory", &cfg->hold.memory, "hold.max-size", cfg->hold.max_size, true);
     check_order(l, "hold.keepalive", &cfg->hold.keepalive_ms, "hold.timeout", cfg->hold.timeout_ms,
                 false);
-    if (cfg->hold.release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, place_of(l, "hold.release"),
-                       "hold.release: trickle is not available in this version; use verdict");
 }
 
 static void check_limits(struct loader *l)
@@ -495,6 +454,56 @@ static void check_access(struct loader *l)
     }
 }
 
+/* Can clients of this listener say who they are? */
+static bool can_authenticate(const struct config *cfg, const struct config_listener *listener)
+{
+    return cfg->access.htpasswd || cfg->access.negotiate.keytab || listener->tls.client_ca;
+}
+
+/* Why clients must: the key, or what it follows from. */
+static struct place place_of_require(const struct loader *l)
+{
+    if (given(l, "access.require"))
+        return place_of(l, "access.require");
+    return place_of(l, l->cfg->access.htpasswd ? "access.htpasswd" : "access.negotiate.keytab");
+}
+
+/* Who must say who they are has to have a way to. */
+static void check_authentication(struct loader *l)
+{
+    const struct node *item = load_items_of(l, NULL, "listeners");
+    struct config *cfg = l->cfg;
+    bool by_nobody = true;
+
+    if (!given(l, "access.require") && (cfg->access.htpasswd || cfg->access.negotiate.keytab))
+        cfg->access.require = CONFIG_REQUIRE_ANY;
+    for (size_t i = 0; i < cfg->listeners.n; i++, item = item ? item->next : NULL) {
+        struct config_listener *listener = &cfg->listeners.v[i];
+        const struct node *node = node_get(item, "authenticate");
+        struct place place = node ? node->place : place_of_require(l);
+        bool wanted = cfg->access.require == CONFIG_REQUIRE_ANY;
+
+        listener->authenticate_given = node != NULL;
+        if (node)
+            wanted = listener->authenticate;
+        by_nobody = by_nobody && !wanted;
+        if (wanted && listener->mode == CONFIG_LISTENER_TRANSPARENT)
+            problems_error(l->problems, place,
+                           "listeners[%zu]: clients of a transparent listener don't know of a "
+                           "proxy and can't say who they are; write authenticate: false there",
+                           i);
+        else if (wanted && !can_authenticate(cfg, listener))
+            problems_error(l->problems, place,
+                           "listeners[%zu]: clients must say who they are and have no way to; give "
+                           "access.htpasswd, access.negotiate or, on this listener, tls.client-ca",
+                           i);
+    }
+    if (by_nobody && (cfg->access.htpasswd || cfg->access.negotiate.keytab))
+        problems_warning(l->problems, place_of(l, "access.require"),
+                         "access.require: none lets in who says nothing, although passwords or "
+                         "Kerberos are set up; write any, or leave it out");
+}
+
 static void check_log(struct loader *l)
 {
     const char *access_log = l->cfg->log.access;
@@ -516,9 +525,10 @@ void check_config(struct loader *l)
     check_stubs(l);
     check_unbound(l);
     check_scopes(l);
-    check_rules(l);
+    rule_check(l);
     check_hold(l);
     check_limits(l);
     check_access(l);
+    check_authentication(l);
     check_log(l);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/load.h"
+#include "lib/sf.h"
 
 struct config *config_ref(const struct config *cfg)
 {
@@ -28,6 +29,8 @@ void config_unref(struct config **cfg)
     *cfg = NULL;
     if (!old || atomic_fetch_sub_explicit(&old->private_->refs, 1, memory_order_acq_rel) > 1)
         return;
+    for (size_t i = 0; i < old->rules.n; i++)
+        dive_sf_free(&old->rules.v[i].components);
     arena = old->private_->arena; /* it holds what it is read from */
     arena_free(&arena);
     free(old);
@@ -45,6 +48,15 @@ const char *config_mode_word(enum config_mode mode)
 #undef X
 
     return words[mode];
+}
+
+const char *config_release_word(enum config_release release)
+{
+#define X(id, word) word,
+    static const char *const words[] = {CONFIG_RELEASE(X)};
+#undef X
+
+    return words[release];
 }
 
 const char *config_browsers_word(enum config_browsers browsers)

@@ -10,24 +10,23 @@
 #include "config/load.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "config/include.h"
+#include "config/read_file.h"
+#include "config/rule_hosts.h"
+#include "config/rule_index.h"
 #include "config/value.h"
 
-#define KEY_BUF 128       /* a key in messages */
-#define PIPE_WAIT_MS 5000 /* for a file that turns out to be a pipe */
+#define KEY_BUF 128 /* a key in messages */
 
 /* ---- unknown keys ---- */
 
 /* A slip of a key that belongs here, or a key that belongs elsewhere. */
-static void unknown_key(struct loader *l, const char *prefix, const struct node *node)
+void load_unknown_key(struct loader *l, const char *prefix, const struct node *node)
 {
     const char *leaves[SCHEMA_KEYS_MAX] = {NULL};
     const char *closest;
@@ -61,7 +60,7 @@ static void mark_given(struct loader *l, size_t index, struct place place)
 static void load_item(struct loader *l, const char *prefix, const char *name,
                       const struct node *node, char *item)
 {
-    char full[2 * KEY_BUF];
+    char full[2 * KEY_BUF], inner[KEY_BUF];
 
     if (node->kind == NODE_REFUSED)
         return;
@@ -74,10 +73,15 @@ static void load_item(struct loader *l, const char *prefix, const char *name,
         int index = schema_find(prefix, child->key);
 
         if (index < 0) {
-            unknown_key(l, prefix, child);
+            load_unknown_key(l, prefix, child);
             continue;
         }
         snprintf(full, sizeof(full), "%s.%s", name, child->key);
+        if (schema[index].type == SCHEMA_SECTION) {
+            snprintf(inner, sizeof(inner), "%s.", schema[index].path);
+            load_item(l, inner, full, child, item); /* as deep as the table, not as the file */
+            continue;
+        }
         load_value(l, (size_t)index, full, child, item + schema[index].offset);
     }
     for (size_t i = 0; i < schema_count; i++) {
@@ -88,13 +92,24 @@ static void load_item(struct loader *l, const char *prefix, const char *name,
     }
 }
 
+void load_entries(struct loader *l, size_t index, const struct node *node, void *v)
+{
+    const struct schema_key *key = &schema[index];
+    char prefix[KEY_BUF];
+    char name[KEY_BUF];
+    size_t i = 0;
+
+    snprintf(prefix, sizeof(prefix), "%s[].", key->path);
+    for (const struct node *child = node->first; child; child = child->next, i++) {
+        snprintf(name, sizeof(name), "%s[%zu]", key->path, i);
+        load_item(l, prefix, name, child, (char *)v + i * key->item_size);
+    }
+}
+
 static void load_items(struct loader *l, size_t index, const struct node *node)
 {
     const struct schema_key *key = &schema[index];
     struct config_list list = {NULL, node->n};
-    char prefix[KEY_BUF];
-    char name[KEY_BUF];
-    size_t i = 0;
 
     if (node->kind == NODE_REFUSED)
         return;
@@ -109,11 +124,7 @@ static void load_items(struct loader *l, size_t index, const struct node *node)
         l->nomem = true;
         return;
     }
-    snprintf(prefix, sizeof(prefix), "%s[].", key->path);
-    for (const struct node *child = node->first; child; child = child->next, i++) {
-        snprintf(name, sizeof(name), "%s[%zu]", key->path, i);
-        load_item(l, prefix, name, child, (char *)list.v + i * key->item_size);
-    }
+    load_entries(l, index, node, list.v);
     memcpy((char *)l->cfg + key->offset, &list, sizeof(list));
 }
 
@@ -125,7 +136,7 @@ static void load_key(struct loader *l, size_t index, const struct node *node)
         load_value(l, index, schema[index].path, node, (char *)l->cfg + schema[index].offset);
 }
 
-/* A section: a map of keys, none of which is a section. */
+/* A section: a map of keys; one of them may be a section. */
 static void load_section(struct loader *l, size_t section, const struct node *node)
 {
     char prefix[KEY_BUF];
@@ -142,11 +153,14 @@ static void load_section(struct loader *l, size_t section, const struct node *no
         int index = schema_find(prefix, child->key);
 
         if (index < 0) {
-            unknown_key(l, prefix, child);
+            load_unknown_key(l, prefix, child);
             continue;
         }
         mark_given(l, (size_t)index, child->place);
-        load_key(l, (size_t)index, child);
+        if (schema[index].type == SCHEMA_SECTION)
+            load_section(l, (size_t)index, child); /* as deep as the table, not as the file */
+        else
+            load_key(l, (size_t)index, child);
     }
 }
 
@@ -162,7 +176,7 @@ static void load_root(struct loader *l, const struct node *root)
         int index = schema_find("", child->key);
 
         if (index < 0) {
-            unknown_key(l, "", child);
+            load_unknown_key(l, "", child);
             continue;
         }
         mark_given(l, (size_t)index, child->place);
@@ -188,7 +202,7 @@ static void load_defaults(struct loader *l)
 
         if (!text)
             continue;
-        r = tree_parse(&arena, text, strlen(text), &node, l->problems);
+        r = tree_parse(&arena, NULL, text, strlen(text), &node, l->problems);
         if (r == DIVE_E_NOMEM)
             l->nomem = true;
         else if (r == 0 && node)
@@ -238,13 +252,20 @@ static int load_all(struct loader *l, struct arena *nodes, const char *name, con
     load_defaults(l);
     if (l->nomem)
         return DIVE_E_NOMEM;
-    r = tree_parse(nodes, text, n, &root, l->problems);
+    r = tree_parse(nodes, NULL, text, n, &root, l->problems);
     if (r)
         return r;
     l->root = root;
     load_root(l, root);
     if (!l->nomem)
+        include_load(l, nodes);
+    if (!l->nomem)
+        rule_hosts_load(l);
+    if (!l->nomem)
         check_config(l);
+    if (!l->nomem && l->problems->errors == 0)
+        l->nomem =
+            !rule_index_new(&l->own->rules, &l->own->arena, l->cfg->rules.v, l->cfg->rules.n);
     if (l->nomem)
         return DIVE_E_NOMEM;
     return l->problems->errors > 0 ? DIVE_E_SYNTAX : 0;
@@ -277,62 +298,6 @@ int config_parse(const char *name, const char *folder, const char *text, size_t 
     return r;
 }
 
-/* The whole file, one byte past the maximum at most; malloc'd. */
-static int read_file(const char *path, char **out, size_t *len, struct config_problems *problems)
-{
-    struct place nowhere = {0};
-    char *buf = NULL;
-    size_t n = 0;
-    int r = DIVE_E_INTERNAL;
-    struct stat st;
-    /* Nonblocking: a pipe without a writer, named by mistake, must not stop a reload for good. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    *out = NULL;
-    *len = 0;
-    if (fd < 0 || fstat(fd, &st)) {
-        problems_error(problems, nowhere, "cannot be opened: %s", strerror(errno));
-        r = DIVE_E_NOT_FOUND;
-        goto out;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        problems_error(problems, nowhere, "is a folder; name the file in it");
-        r = DIVE_E_NOT_FOUND;
-        goto out;
-    }
-    buf = malloc(CONFIG_FILE_MAX + 1);
-    if (!buf) {
-        r = DIVE_E_NOMEM;
-        goto out;
-    }
-    while (n < CONFIG_FILE_MAX + 1) {
-        ssize_t got = read(fd, buf + n, CONFIG_FILE_MAX + 1 - n);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EAGAIN &&
-            poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, PIPE_WAIT_MS) > 0)
-            continue;
-        if (got < 0) {
-            problems_error(problems, nowhere, "cannot be read: %s", strerror(errno));
-            r = DIVE_E_NOT_FOUND;
-            goto out;
-        }
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *out = buf;
-    *len = n;
-    buf = NULL;
-    r = 0;
-out:
-    free(buf);
-    if (fd >= 0)
-        close(fd);
-    return r;
-}
-
 int config_load(const char *path, struct config **out, struct config_problems *problems)
 {
     char *folder = NULL;
@@ -348,7 +313,7 @@ int config_load(const char *path, struct config **out, struct config_problems *p
         r = DIVE_E_NOMEM;
         goto out;
     }
-    r = read_file(path, &text, &n, problems);
+    r = config_read_file(path, CONFIG_FILE_MAX, &text, &n, problems, (struct place){0});
     if (r)
         goto out;
     folder = realpath(dirname(copy), NULL);

@@ -18,20 +18,23 @@ __attribute__((format(printf, 4, 0))) static void problems_add(struct config_pro
     size_t *count = warning ? &problems->warnings : &problems->errors;
     struct config_problem *v;
     char text[TEXT_MAX];
-    char *copy;
+    char *copy, *file;
 
     (*count)++;
     if (*count > CONFIG_PROBLEMS_MAX)
         return;
     vsnprintf(text, sizeof(text), format, ap);
     copy = strdup(text);
-    v = copy ? reallocarray(problems->v, problems->n + 1, sizeof(*v)) : NULL;
+    file = place.file ? strdup(place.file) : NULL;
+    v = copy && (file || !place.file) ? reallocarray(problems->v, problems->n + 1, sizeof(*v))
+                                      : NULL;
     if (!v) {
         free(copy);
+        free(file);
         return;
     }
     problems->v = v;
-    v[problems->n++] = (struct config_problem){warning, place.line, place.column, copy};
+    v[problems->n++] = (struct config_problem){warning, place.line, place.column, file, copy};
 }
 
 void problems_error(struct config_problems *problems, struct place place, const char *format, ...)
@@ -54,6 +57,10 @@ void problems_warning(struct config_problems *problems, struct place place, cons
 
 static bool comes_after(const struct config_problem *a, const struct config_problem *b)
 {
+    int c = strcmp(a->file ? a->file : "", b->file ? b->file : "");
+
+    if (c != 0)
+        return c > 0;
     return a->line != b->line ? a->line > b->line : a->column > b->column;
 }
 
@@ -72,8 +79,10 @@ void problems_sort(struct config_problems *problems)
 
 void config_problems_free(struct config_problems *problems)
 {
-    for (size_t i = 0; i < problems->n; i++)
+    for (size_t i = 0; i < problems->n; i++) {
+        free(problems->v[i].file);
         free(problems->v[i].text);
+    }
     free(problems->v);
     free(problems->file);
     *problems = (struct config_problems){0};
@@ -82,7 +91,9 @@ void config_problems_free(struct config_problems *problems)
 void config_problem_format(const struct config_problems *problems, size_t i, char *buf, size_t size)
 {
     const struct config_problem *problem = &problems->v[i];
-    const char *file = problems->file ? problems->file : "configuration";
+    const char *file = problem->file    ? problem->file
+                       : problems->file ? problems->file
+                                        : "configuration";
     const char *kind = problem->warning ? "warning" : "error";
 
     if (problem->line > 0)

@@ -11,6 +11,7 @@
 struct place {
     unsigned line;
     unsigned column;
+    const char *file; /* NULL: that of the whole; copied */
 };
 
 /* Past CONFIG_PROBLEMS_MAX of a kind, and without memory, the finding is counted, not kept: an

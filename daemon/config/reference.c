@@ -47,8 +47,9 @@ static const char introduction[] =
     "- **DNS servers** are `ip@port`; the port may be left out.\n"
     "- **Host globs** are `\"*\"` (every host), `\"*.example.com\"` (every name below example.com, "
     "at any\n"
-    "  depth, but not example.com itself), or an exact name or IP address. They say nothing of "
-    "ports.\n"
+    "  depth, but not example.com itself), `.example.com` (both), a name with `*` elsewhere "
+    "(`\"cdn*.example.com\"`,\n"
+    "  each for any characters), or an exact name or IP address. They say nothing of ports.\n"
     "  A value that begins with `*` must be in quotes.\n"
     "- **Path globs** begin with `/` or `*`; each `*` stands for any characters, `/` too. The "
     "query isn't\n"
@@ -60,7 +61,7 @@ static const char introduction[] =
     "\n"
     "Of YAML there are maps, lists and scalars. Anchors, aliases, tags, several documents, more "
     "than\n"
-    "1 MiB and nesting deeper than 16 are refused.\n"
+    "64 MiB and nesting deeper than 16 are refused.\n"
     "\n"
     "## At the top\n";
 
@@ -139,11 +140,11 @@ char *config_reference(void)
         const struct schema_key *key = &schema[i];
         bool top = !strchr(key->path, '.');
 
-        if (key->type == SCHEMA_SECTION || (top && key->type == SCHEMA_ITEMS)) {
+        if (top && (key->type == SCHEMA_SECTION || key->type == SCHEMA_ITEMS)) {
             fprintf(out, "\n## `%s`\n", key->path);
             table = false;
         }
-        if (key->type == SCHEMA_SECTION)
+        if (top && key->type == SCHEMA_SECTION)
             fprintf(out, "\n%s\n", key->help);
         else
             print_key(out, key, &table);

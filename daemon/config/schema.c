@@ -13,6 +13,11 @@
 
 #define X(id, word) word,
 static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
+static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
+static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
+static const char *const ech[] = {CONFIG_ECH(X) NULL};
+static const char *const client_certificates[] = {CONFIG_CLIENT_CERTIFICATES(X) NULL};
+static const char *const requires[] = {CONFIG_REQUIRES(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};
@@ -23,6 +28,7 @@ static const char *const error_bodies[] = {CONFIG_ERROR_BODIES(X) NULL};
 static const char *const reports[] = {CONFIG_REPORTS(X) NULL};
 static const char *const release[] = {CONFIG_RELEASE(X) NULL};
 static const char *const log_formats[] = {CONFIG_LOG_FORMATS(X) NULL};
+static const char *const schemes[] = {CONFIG_SCHEMES(X) NULL};
 #undef X
 #define X(id, token, cap) token,
 static const char *const versions[] = {DIVE_VERSIONS(X) NULL};
@@ -47,6 +53,7 @@ static_assert(sizeof(struct config_dns_server) == sizeof(char *),
 #define NULLABLE SCHEMA_NULLABLE
 #define REQUIRED SCHEMA_REQUIRED
 #define OPEN SCHEMA_OPEN
+#define SOME (SCHEMA_OPEN | SCHEMA_LIST | SCHEMA_ONE) /* one value or a list of them */
 
 #define AT(member) offsetof(struct config, member)
 #define SECTION(path, help)                                                                        \
@@ -93,14 +100,38 @@ ITEMS("listeners", listeners, config_listener, "[{address: \"127.0.0.1:3128\", m
     "Where clients connect. At least one."),
 ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
     "Address and port to listen on."),
+ITEM("listeners[].name", NAME, OPEN, config_listener, name, NULL,
+    "What rules call it by; when absent the address as written here."),
 ITEM("listeners[].mode", WORD, 0, config_listener, mode, listener_modes,
-    "`explicit` (when absent): clients are told to use a proxy. `transparent` is not available in this version."),
+    "`explicit` (when absent): clients are told to use a proxy. `transparent`: a firewall sends connections here that were meant for others (nft REDIRECT or TPROXY)."),
+ITEM("listeners[].tproxy", BOOL, 0, config_listener, tproxy, NULL,
+    "Of a transparent listener: `true` for TPROXY, which needs CAP_NET_ADMIN; `false` (when absent) for REDIRECT."),
+ITEM("listeners[].other", WORD, 0, config_listener, other, other_protocols,
+    "Of a transparent listener: what is neither TLS nor HTTP; `pass` (when absent) it on unseen, or `close` it."),
+ITEM("listeners[].no-sni", WORD, 0, config_listener, no_sni, no_sni,
+    "Of a transparent listener: TLS that doesn't say for which host; `splice` (tunnel it unseen and unverified) or `close`. When absent: `close` where `dive.mode` is `enforce` and TLS is intercepted, else `splice`."),
+ITEM("listeners[].ech", WORD, 0, config_listener, ech, ech,
+    "Of a transparent listener: TLS with an encrypted_client_hello extension. `intercept` (when absent): by the server name that can be seen, as if the extension weren't there. `splice` and `close` also hit every client that sends a decoy (GREASE), as all current browsers do."),
+ITEM("listeners[].proxy-protocol", NETWORK, LIST, config_listener, proxy_protocol, NULL,
+    "Networks of load balancers that begin each connection with a PROXY protocol header (v1 or v2), which says who the client is. They must send it; connections from elsewhere to this listener are closed."),
+ITEM("listeners[].authenticate", BOOL, 0, config_listener, authenticate, NULL,
+    "Whether clients of this listener must say who they are; as `access.require` says when absent."),
+SECTION("listeners[].tls", "TLS towards clients (an `https://` proxy); when absent it is spoken in the clear."),
+ITEM("listeners[].tls.certificate", PATH, REQUIRED, config_listener, tls.certificate, NULL,
+    "Certificate that clients are shown, with its chain, PEM. Read again at each reload."),
+ITEM("listeners[].tls.key", PATH, REQUIRED, config_listener, tls.key, NULL, "Its private key, PEM without a passphrase."),
+ITEM("listeners[].tls.client-ca", PATH, 0, config_listener, tls.client_ca, NULL,
+    "CA certificates that client certificates are checked against, PEM."),
+ITEM("listeners[].tls.client-certificate", WORD, 0, config_listener, tls.client_certificate, client_certificates,
+    "`required`: only clients with a certificate of `client-ca` get in (when absent and there is a `client-ca`). `optional`: they may have one. `none`: they aren't asked. The certificate names the user: its first e-mail address, else its first URI, else the subject's common name."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
 KEY("admin.socket", PATH, NULLABLE, admin.socket, "/run/dived/control.sock",
     "Unix socket for `divectl`; null: none."),
 KEY("admin.http", ADDRESS, NULLABLE, admin.http, "\"127.0.0.1:9128\"",
-    "Address of `/metrics` and `/healthz`; null: none. It asks for no password: keep it on loopback."),
+    "Address of the admin page, `/metrics`, `/healthz` and `/readyz`; null: none. It asks for no password: keep it on loopback."),
+KEY("admin.hosts", HOST_GLOB, LIST, admin.hosts, "[]",
+    "Names under which browsers may ask for the admin page, besides `localhost`, this machine's name and any address."),
 
 SECTION("interception", "Looking into TLS: DIVE's header fields are inside of it."),
 KEY("interception.enabled", BOOL, 0, interception.enabled, "true",
@@ -125,8 +156,10 @@ KEY("origins.allow-networks", NETWORK, LIST, origins.allow_networks, "[]",
     "Connections to loopback, private, link-local and multicast addresses and to those of the proxy itself are refused, except into these networks."),
 NUMBER("origins.pool-size-per-host", INTEGER, 0, origins.pool_size_per_host, "32", 0, 10000,
     "Idle connections that are kept, for each host and worker; 0: none."),
-KEY("origins.parent", URL, NULLABLE, origins.parent, "null",
-    "A proxy to go through. Not available in this version: anything but null is an error."),
+KEY("origins.parent", PARENT, NULLABLE, origins.parent, "null",
+    "A proxy to go through, `http://user@host:port` or `https://user@host:port`; null: straight to the origins. The parent's own address may be in any network."),
+KEY("origins.parent-password-file", PATH, NULLABLE, origins.parent_password_file, "null",
+    "The passwords of parents that name a user (Basic). A line `user@host:port password` for each; a single line of another form is the password of `parent`'s user."),
 
 SECTION("dns", "The embedded, validating resolver (libunbound)."),
 KEY("dns.trust-anchor-file", PATH, NULLABLE, dns.trust_anchor_file, "/usr/share/dns/root.key",
@@ -191,9 +224,13 @@ NUMBER("hold.max-total", SIZE, 0, hold.max_total, "64GiB", 1, 1024 * TIB,
 NUMBER("hold.timeout", DURATION, 0, hold.timeout_ms, "1h", SECOND, 7 * DAY,
     "How long one body may be held."),
 NUMBER("hold.keepalive", DURATION, 0, hold.keepalive_ms, "0s", 0, HOUR,
-    "While a body is held: send a `100 Continue` interim response this often, for clients whose read timeout is short; 0s: never."),
+    "While a body is held: send a `100 Continue` interim response this often, for clients whose read timeout is short; 0s: never. HTTP/1.0 clients and apt, which fails on one, get none. docs/clients.md says which clients it helps."),
 WORD("hold.release", hold.release, release, "verdict",
-    "`verdict`: not one byte before it. `trickle` is not available in this version."),
+    "`verdict`: not one byte before it. `tail`: all but the last `tail` bytes go out as they come, once policy, key and signature are verified and only the content is left to be; if it fails, the connection is broken off. `trickle`: the same, but only 1 KiB each `trickle-interval`. Both hand out unverified bytes: see the threat model."),
+NUMBER("hold.tail", SIZE, 0, hold.tail, "64KiB", 1, GIB,
+    "With `tail` and `trickle`: how much of the end of what has arrived stays until the verdict; what is not larger never leaves before it."),
+NUMBER("hold.trickle-interval", DURATION, 0, hold.trickle_interval_ms, "5s", 100, HOUR,
+    "With `trickle`: how often 1 KiB goes out; for the first time after as long."),
 
 SECTION("cache", "The cache of verified responses (RFC 9111)."),
 KEY("cache.directory", PATH, NULLABLE, cache.directory, "/var/cache/dived/objects",
@@ -213,21 +250,80 @@ SECTION("state", "What is remembered over a restart: validated DNS records until
 KEY("state.directory", PATH, NULLABLE, state.directory, "/var/lib/dived",
     "Where the file `state` is written, every five minutes and at the end; null: nothing is kept. Takes a restart."),
 
+SECTION("audit", "The durable record of what wasn't plainly verified, for `divectl audit`."),
+KEY("audit.file", PATH, NULLABLE, audit.file, "null",
+    "The database, `/var/lib/dived/audit.db` for example; null: none. Its folder must be writable: other files are made beside it. One daemon a file. Another file takes a restart."),
+NUMBER("audit.max-size", SIZE, 0, audit.max_size, "1GiB", MIB, 1024 * TIB,
+    "Of the database; beyond it the oldest rows go."),
+NUMBER("audit.max-age", DURATION, 0, audit.max_age_ms, "2160h", 0, 3650 * DAY,
+    "Older rows go; 0s: as old as `max-size` lets them become."),
+NUMBER("audit.queue", INTEGER, 0, audit.queue, "8192", 16, 1000000,
+    "Events that may wait for the disk; what comes when there are as many is lost, counted and logged."),
+NUMBER("audit.head-interval", DURATION, 0, audit.head_interval_ms, "10m", 0, DAY,
+    "How often the head of the hash chain is logged when it has changed; 0s: at the end only."),
+
 SECTION("access", "Who may use the proxy, and for what."),
 KEY("access.clients", NETWORK, LIST, access.clients, "[127.0.0.0/8, \"::1/128\"]",
     "Networks whose clients are served; all others get a 403."),
 KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
     "Ports that CONNECT may name."),
+WORD("access.require", access.require, requires, "none",
+    "`any`: clients must say who they are, in any of the ways that are offered: a password, Kerberos, a client certificate (when absent and there is `htpasswd` or `negotiate`). `none`: they may. Networks of `clients` count either way."),
+KEY("access.htpasswd", PATH, NULLABLE, access.htpasswd, "null",
+    "Users and their passwords for Basic, as htpasswd(1) writes them, by bcrypt, yescrypt or sha512crypt. Read again at each reload."),
+KEY("access.realm", LABEL, 0, access.realm, "dived", "What clients show when they ask for a password."),
+NUMBER("access.remember", DURATION, 0, access.remember_ms, "5m", 0, DAY,
+    "How long a password that was right isn't hashed again; 0s: each request pays for the hash."),
+NUMBER("access.failed-attempts", INTEGER, 0, access.failed_attempts, "20", 1, 100000,
+    "Wrong passwords a minute that one client address may try; four times as many for one user name from all addresses. More get a 429."),
+SECTION("access.negotiate", "Kerberos, by SPNEGO."),
+KEY("access.negotiate.keytab", PATH, NULLABLE, access.negotiate.keytab, "null",
+    "Keytab with the key of `service`/HOST; null: Kerberos isn't offered."),
+KEY("access.negotiate.service", LABEL, 0, access.negotiate.service, "HTTP", "The service's name; clients ask for HTTP."),
+KEY("access.negotiate.realm", LABEL, NULLABLE, access.negotiate.realm, "null",
+    "Only principals of this realm are let in, and are called by their name without it; null: every realm that the KDC vouches for, by the whole principal."),
+
+SECTION("welcome", "What the proxy says when it is asked for itself (`http://127.0.0.1:3128/`): how to use it, its CA, a PAC file."),
+KEY("welcome.enabled", BOOL, 0, welcome.enabled, "true",
+    "Whether it does, for those who are in `access.clients`."),
+KEY("welcome.names", HOST_GLOB, LIST, welcome.names, "[]",
+    "Names by which clients may ask for it, beside `localhost` and the address that they are connected to."),
 
 ITEMS("rules", rules, config_rule, "[]",
-    "Exceptions by host, client and path. The first one that matches counts, and no other. Each names at least one criterion (`host`, `client`, `path`) and one action (`mode`, `browsers`, `deny`)."),
-ITEM("rules[].host", HOST_GLOB, OPEN, config_rule, host, NULL, "Hosts."),
-ITEM("rules[].client", NETWORK, OPEN, config_rule, client, NULL, "The client's network."),
-ITEM("rules[].path", PATH_GLOB, OPEN, config_rule, path, NULL, "Paths of URLs."),
+    "Exceptions for some requests. The first one that fits counts, and no other. Each names at least one criterion (`host` to `time`), all that it names must hold, of several values any; and at least one action (`mode` to `cache`). See docs/rules.md."),
+ITEM("rules[].host", HOST_GLOB, SOME, config_rule, host, NULL, "Hosts."),
+ITEM("rules[].hosts-file", PATH, SOME, config_rule, hosts_file, NULL,
+    "Files with one host a line (`example.com`, `*.example.com`, or `.example.com` for both), of any length. With `host` too, both must hold."),
+ITEM("rules[].client", NETWORK, SOME, config_rule, client, NULL, "The client's network."),
+ITEM("rules[].destination", NETWORK, SOME, config_rule, destination, NULL,
+    "The network of the address that the client connects to: known in transparent mode, and where a URL has an address for a host."),
+ITEM("rules[].port", PORT, SOME, config_rule, port, NULL, "The origin's port."),
+ITEM("rules[].scheme", WORD, SOME, config_rule, scheme, schemes, "The URL's scheme; CONNECT counts as https."),
+ITEM("rules[].path", PATH_GLOB, SOME, config_rule, path, NULL, "Paths of URLs."),
+ITEM("rules[].method", METHOD, SOME, config_rule, method, NULL, "Methods of requests, in upper case as they come."),
+ITEM("rules[].user", NAME, SOME, config_rule, user, NULL,
+    "Names of authenticated users; `\"*\"`: any."),
+ITEM("rules[].listener", NAME, SOME, config_rule, listener, NULL, "Names of listeners (`listeners[].name`)."),
+ITEM("rules[].time", WINDOW, SOME, config_rule, time, NULL,
+    "Hours of local time: `mon-fri 08:00-18:00`, `sat`, `22:00-06:00` (into the next day)."),
 ITEM("rules[].mode", WORD, OPEN, config_rule, mode, modes, "Instead of `dive.mode`."),
 ITEM("rules[].browsers", WORD, OPEN, config_rule, browsers, browsers, "Instead of `dive.browsers`."),
 ITEM("rules[].deny", BOOL, OPEN, config_rule, deny, NULL,
     "`true`: the request is refused with a 403. `false`: an exception from a later rule that denies."),
+ITEM("rules[].splice", SWITCH, OPEN, config_rule, splice, NULL,
+    "`true`: TLS is tunnelled unseen, and therefore not verified. `false`: it is opened, whatever `interception.splice` says."),
+ITEM("rules[].require", SWITCH, OPEN, config_rule, require, NULL,
+    "`true`: what no DIVE policy covers is blocked, as by `dive.unsupported: block`. `false`: it is let through."),
+ITEM("rules[].require-components", COMPONENT, SOME, config_rule, require_components, NULL,
+    "Components (RFC 9421) that a signature must cover to count: `\"@path\";req` and `\"@authority\";req` bind it to its URL. DIVE-Sig signatures (draft 00) cover the content alone and don't count then."),
+ITEM("rules[].release", WORD, OPEN, config_rule, release, release, "Instead of `hold.release`."),
+ITEM("rules[].cache", SWITCH, OPEN, config_rule, cache, NULL,
+    "`false`: neither stored nor served from what is stored."),
+ITEM("rules[].parent", PARENT, OPEN, config_rule, parent, NULL,
+    "Instead of `origins.parent`: another proxy to go through, or `direct`."),
+
+KEY("include", PATH, LIST, include, "[]",
+    "More files with `rules`, as file globs: `[conf.d/*.yaml]`. In the order of this list, those of one glob in that of their names; their rules come after the ones above."),
 
 SECTION("limits", "Bounds on what peers may use."),
 NUMBER("limits.head-size", SIZE, 0, limits.head_size, "64KiB", KIB, 16 * MIB,

@@ -23,16 +23,22 @@
     X(SIZE, "size", "sizes", sizeof(int64_t))                                                      \
     X(DURATION, "duration", "durations", sizeof(int64_t))                                          \
     X(BOOL, "boolean", "booleans", sizeof(bool))                                                   \
+    X(SWITCH, "boolean", "booleans", sizeof(unsigned))                                             \
     X(WORD, "word", "words", sizeof(unsigned))                                                     \
     X(VERSION, "word", "words", 0)                                                                 \
+    X(LABEL, "text", "texts", sizeof(char *))                                                      \
     X(USER_AGENT, "text", "texts", sizeof(char *))                                                 \
-    X(URL, "URL", "URLs", sizeof(char *))                                                          \
+    X(PARENT, "URL of a proxy", "URLs of proxies", sizeof(struct config_parent))                   \
     X(PATH, "path", "paths", sizeof(char *))                                                       \
     X(LOG_PATH, "path or \"-\"", "paths", sizeof(char *))                                          \
     X(ADDRESS, "address, ip:port", "addresses", sizeof(struct config_address))                     \
     X(NETWORK, "network, ip/bits", "networks", sizeof(struct config_network))                      \
     X(HOST_GLOB, "host glob", "host globs", sizeof(char *))                                        \
     X(PATH_GLOB, "path glob", "path globs", sizeof(char *))                                        \
+    X(WINDOW, "time window", "time windows", sizeof(struct config_window))                         \
+    X(NAME, "name", "names", sizeof(char *))                                                       \
+    X(METHOD, "method", "methods", sizeof(char *))                                                 \
+    X(COMPONENT, "component", "components", sizeof(char *))                                        \
     X(SCOPE_NAME, "scope name", "scope names", sizeof(char *))                                     \
     X(MEDIA_TYPE, "media type", "media types", sizeof(char *))                                     \
     X(DNS_SERVER, "DNS server, ip@port", "DNS servers, ip@port", sizeof(char *))                   \
@@ -51,6 +57,7 @@ enum schema_type {
 #define SCHEMA_NULLABLE 2u /* null is a value: NULL, len 0 or family 0 */
 #define SCHEMA_REQUIRED 4u /* of the file or of a list's entry */
 #define SCHEMA_OPEN 16u    /* no default: absent is something of its own */
+#define SCHEMA_ONE 32u     /* of a list: a single value is a list of one */
 
 struct schema_key {
     const char *path; /* "dns.timeout"; keys of a list's entries as "dns.stub[].zone" */

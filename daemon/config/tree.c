@@ -22,6 +22,7 @@ struct level {
 
 struct builder {
     struct arena *arena;
+    const char *file;
     struct config_problems *problems;
     struct node *root;
     struct level stack[TREE_DEPTH_MAX];
@@ -30,9 +31,9 @@ struct builder {
     unsigned documents;
 };
 
-static struct place place_of(yaml_mark_t mark)
+static struct place place_of(const struct builder *b, yaml_mark_t mark)
 {
-    return (struct place){(unsigned)mark.line + 1, (unsigned)mark.column + 1};
+    return (struct place){(unsigned)mark.line + 1, (unsigned)mark.column + 1, b->file};
 }
 
 bool node_is_null(const struct node *node)
@@ -163,7 +164,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 {
     const char *value = (const char *)event->data.scalar.value;
     size_t n = event->data.scalar.length;
-    struct place place = place_of(event->start_mark);
+    struct place place = place_of(b, event->start_mark);
     bool refused = refuse_extras(b, place, event->data.scalar.anchor, event->data.scalar.tag);
     struct node *node = NULL;
     char *text;
@@ -195,7 +196,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *event)
 static int on_collection(struct builder *b, const yaml_event_t *event, enum node_kind kind)
 {
     bool map = kind == NODE_MAP;
-    struct place place = place_of(event->start_mark);
+    struct place place = place_of(b, event->start_mark);
     struct node *node = arena_alloc(b->arena, sizeof(*node));
 
     if (!node)
@@ -215,7 +216,7 @@ static int on_collection(struct builder *b, const yaml_event_t *event, enum node
 
 static int on_alias(struct builder *b, const yaml_event_t *event)
 {
-    struct place place = place_of(event->start_mark);
+    struct place place = place_of(b, event->start_mark);
     struct node *node = arena_alloc(b->arena, sizeof(*node));
 
     problems_error(b->problems, place,
@@ -231,7 +232,7 @@ static int on_alias(struct builder *b, const yaml_event_t *event)
 
 static int on_document(struct builder *b, const yaml_event_t *event)
 {
-    struct place place = place_of(event->start_mark);
+    struct place place = place_of(b, event->start_mark);
 
     if (++b->documents > 1) {
         problems_error(b->problems, place, "a second document begins here; one file holds one");
@@ -274,24 +275,24 @@ static int report_syntax(struct builder *b, const yaml_parser_t *parser)
     if (parser->error == YAML_MEMORY_ERROR)
         return DIVE_E_NOMEM;
     if (parser->context && strstr(parser->context, "scanning an alias"))
-        problems_error(b->problems, place_of(parser->context_mark),
+        problems_error(b->problems, place_of(b, parser->context_mark),
                        "a value that begins with * must be in quotes");
     else if (parser->context)
-        problems_error(b->problems, place_of(parser->problem_mark),
+        problems_error(b->problems, place_of(b, parser->problem_mark),
                        "YAML: %s (%s that began in line %zu)", problem, parser->context,
                        parser->context_mark.line + 1);
     else if (parser->error == YAML_READER_ERROR)
-        problems_error(b->problems, (struct place){0}, "YAML: %s at byte %zu", problem,
-                       parser->problem_offset);
+        problems_error(b->problems, (struct place){.file = b->file}, "YAML: %s at byte %zu",
+                       problem, parser->problem_offset);
     else
-        problems_error(b->problems, place_of(parser->problem_mark), "YAML: %s", problem);
+        problems_error(b->problems, place_of(b, parser->problem_mark), "YAML: %s", problem);
     return DIVE_E_SYNTAX;
 }
 
-int tree_parse(struct arena *arena, const char *text, size_t n, struct node **root,
-               struct config_problems *problems)
+int tree_parse(struct arena *arena, const char *file, const char *text, size_t n,
+               struct node **root, struct config_problems *problems)
 {
-    struct builder b = {.arena = arena, .problems = problems};
+    struct builder b = {.arena = arena, .file = file, .problems = problems};
     yaml_parser_t parser;
     int r = DIVE_E_INTERNAL;
     bool end = false;

@@ -12,7 +12,7 @@
 #include "config/problems.h"
 
 #define TREE_DEPTH_MAX 16
-#define TREE_NODES_MAX 200000
+#define TREE_NODES_MAX 4000000
 #define TREE_KEYS_MAX 1024 /* of one map */
 
 enum node_kind {
@@ -37,9 +37,10 @@ struct node {
 
 /* Parses `text`. *root is NULL for an empty document, and whenever something but 0 is returned.
  * DIVE_E_SYNTAX with errors in `problems`, DIVE_E_NOMEM. Nodes live in `arena`. Refused nodes and
- * keys given twice are reported and leave the rest usable: the caller looks at problems->errors. */
-int tree_parse(struct arena *arena, const char *text, size_t n, struct node **root,
-               struct config_problems *problems) DIVE_MUST_USE;
+ * keys given twice are reported and leave the rest usable: the caller looks at problems->errors.
+ * `file` stands in places, borrowed; NULL for the configuration's own. */
+int tree_parse(struct arena *arena, const char *file, const char *text, size_t n,
+               struct node **root, struct config_problems *problems) DIVE_MUST_USE;
 
 /* The plain words and signs that YAML reads as "nothing". */
 bool node_is_null(const struct node *node);

@@ -203,17 +203,43 @@ static void text_reports(FILE *f)
 
 static void text_cache(FILE *f, const struct metrics_gauges *gauges)
 {
-    text_single(f, "dived_cache_hits", "counter", "Responses that came from the cache.",
-                metrics_read(&metrics.cache_hits));
-    text_single(f, "dived_cache_misses", "counter",
-                "Responses that the cache was asked for and didn't have.",
-                metrics_read(&metrics.cache_misses));
+    uint64_t hits = metrics_read(&metrics.cache_hits);
+    uint64_t misses = metrics_read(&metrics.cache_misses);
+
+    text_single(f, "dived_cache_hits_total", "counter", "Responses that came from the cache.",
+                hits);
+    text_single(f, "dived_cache_misses_total", "counter",
+                "Responses that the cache was asked for and didn't have.", misses);
+    /* Their first names, which lack the suffix of a counter and so can't be typed as one. */
+    text_single(f, "dived_cache_hits", "untyped", "The same as dived_cache_hits_total.", hits);
+    text_single(f, "dived_cache_misses", "untyped", "The same as dived_cache_misses_total.",
+                misses);
     text_family(f, "dived_cache_bytes", "gauge", "What is stored, by where.");
     fprintf(f, "dived_cache_bytes{tier=\"memory\"} %llu\n",
             (unsigned long long)gauges->cache_memory_bytes);
     fprintf(f, "dived_cache_bytes{tier=\"disk\"} %llu\n",
             (unsigned long long)gauges->cache_disk_bytes);
     text_single(f, "dived_cache_objects", "gauge", "Stored responses.", gauges->cache_objects);
+}
+
+static void text_audit(FILE *f)
+{
+    text_single(f, "dived_audit_events_total", "counter", "Events written to the audit store.",
+                metrics_read(&metrics.audit_events));
+    text_single(f, "dived_audit_lost_total", "counter",
+                "Events that the audit store could not take in time.",
+                metrics_read(&metrics.audit_lost));
+    text_single(f, "dived_audit_errors_total", "counter",
+                "Failed attempts to write the audit store.", metrics_read(&metrics.audit_errors));
+    text_single(f, "dived_audit_pruned_total", "counter",
+                "Rows removed from the audit store for its size or their age.",
+                metrics_read(&metrics.audit_pruned));
+    text_single(f, "dived_audit_queue", "gauge", "Events that wait to be written.",
+                metrics_read(&metrics.audit_queue));
+    text_single(f, "dived_audit_rows", "gauge", "Rows of the audit store.",
+                metrics_read(&metrics.audit_rows));
+    text_single(f, "dived_audit_bytes", "gauge", "Size of the audit store.",
+                metrics_read(&metrics.audit_bytes));
 }
 
 static void text_all(FILE *f, const char *const *listener_names,
@@ -236,6 +262,7 @@ static void text_all(FILE *f, const char *const *listener_names,
                 "Requests to hosts whose policy, seen before, is gone without a proof.",
                 metrics_read(&metrics.policies_lost));
     text_reports(f);
+    text_audit(f);
     text_single(f, "dived_connections", "gauge", "Connections of clients.",
                 connections > 0 ? (uint64_t)connections : 0);
     text_single(f, "dived_connections_refused_total", "counter",

@@ -78,6 +78,8 @@ struct metrics {
     _Atomic uint64_t dns[4][4];                /* [enum resolver_type][enum dive_security] */
     _Atomic int64_t connections;
     _Atomic uint64_t connections_refused, accept_pauses;
+    _Atomic uint64_t audit_events, audit_lost, audit_errors, audit_pruned;
+    _Atomic uint64_t audit_queue, audit_rows, audit_bytes; /* gauges */
     _Atomic uint64_t policies_lost; /* exchanges whose domain had a policy that is gone unproven */
 };
 

@@ -202,6 +202,11 @@ void access_log_entry(struct buffer *buffer, const struct access_entry *e)
     line_field(line, "policy_domain", e->policy_domain);
     line_field(line, "key_id", e->key_id);
     line_field(line, "dnssec", e->dnssec);
+    if (e->rule != NULL) {
+        char place[CONFIG_RULE_PLACE];
+
+        line_field(line, "rule", config_rule_place(e->rule, place, sizeof(place)));
+    }
     if (e->error != NULL && e->error[0] != '\0')
         line_field(line, "error", e->error);
     if (line->shape == LOG_SHAPE_JSON)
@@ -246,6 +251,7 @@ void access_log_write(const struct exchange *x)
         .duration_ms = loop_now_ms(&x->worker->loop) - x->started_ms,
         .exchange = x->id,
         .client = x->peer_text,
+        .user = x->user,
         .method = x->request.method,
         .url = url,
         .host = x->url_known ? x->url.at.host : NULL,
@@ -257,6 +263,7 @@ void access_log_write(const struct exchange *x)
         .reason = x->reason,
         .reason_word = x->reason_word,
         .action = x->action,
+        .rule = x->rule,
         .error = x->error,
         .listener = x->listener,
     };

@@ -31,8 +31,11 @@ struct access_entry {
     const char *policy_domain;
     const char *key_id;
     const char *dnssec;
-    const char *error; /* a sentence when something went wrong; left out otherwise */
+    const struct config_rule *rule; /* that decided; left out otherwise */
+    const char *error;              /* a sentence when something went wrong; left out otherwise */
     unsigned listener;
+    uint16_t port;                       /* of the tunnel's target */
+    const struct config_rule *denied_by; /* the rule that refused it; NULL: none did */
 };
 
 /* `line` is scratch memory, empty before and after. */

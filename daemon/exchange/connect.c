@@ -7,16 +7,25 @@
  * waited for where the request itself depends on it: in the clear (https-required), with a Range (a
  * covered resource is fetched whole), and where unsupported hosts are blocked.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/via.h"
+
+/* Is a host without a policy to be blocked? */
+static bool policy_is_required(const struct exchange *x)
+{
+    if (x->rule != NULL && x->rule->require != CONFIG_SWITCH_UNSET)
+        return x->rule->require == CONFIG_SWITCH_ON;
+    return x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK;
+}
 
 static bool policy_is_needed(const struct exchange *x)
 {
     if (x->verifier == NULL)
         return false;
-    return !x->url.https || http_field_get(&x->request, "Range") != NULL ||
-           x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK;
+    return !x->url.https || http_field_get(&x->request, "Range") != NULL || policy_is_required(x);
 }
 
 /* 403 for a reason of our own that isn't in the draft's list. */
@@ -64,8 +73,7 @@ int policy_wait(struct exchange *x)
         exchange_deadline(x, x->runtime->config->dns.timeout_ms + 5000);
         return EXCHANGE_WAIT;
     }
-    if (state == DIVE_POLICY_ABSENT && x->mode == CONFIG_MODE_ENFORCE &&
-        x->runtime->config->dive.unsupported == CONFIG_UNSUPPORTED_BLOCK) {
+    if (state == DIVE_POLICY_ABSENT && x->mode == CONFIG_MODE_ENFORCE && policy_is_required(x)) {
         int next = policy_block(x, "not-supported", "the host does not support DIVE");
 
         x->verdict = VERDICT_NOT_SUPPORTED;
@@ -128,7 +136,9 @@ static int connect_failed(struct exchange *x)
 
 int connect_origin(struct exchange *x)
 {
-    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port, x->route};
+    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port,
+                                   x->route,     x->parent,      NULL};
+    char *via;
     int r;
 
     if (x->origin_ready)
@@ -137,8 +147,10 @@ int connect_origin(struct exchange *x)
         return EXCHANGE_WAIT;
     if (x->connect_failed)
         return connect_failed(x);
+    target.via = via = x->parent != NULL ? http_via_received(&x->request) : NULL;
     r = origin_open(x->worker->origins, x->runtime, x->worker->resolver, &target, x->retried,
                     connect_on_ready, x, &x->origin);
+    free(via);
     if (r < 0)
         return exchange_refuse(x, r == DIVE_E_SYNTAX ? 400 : 503, "proxy_internal_error",
                                "no connection could be started: %s", dive_strerror(r));

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "http/html.h"
 #include "http/status.h"
 
 #define ERROR_PAGE_MAX 16384
@@ -23,23 +24,6 @@ static void error_page_quote(char *out, size_t size, const char *text)
         out[n++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
     }
     out[n] = '\0';
-}
-
-static int error_page_html_text(struct http_buffer *b, const char *text)
-{
-    int r = 0;
-
-    for (; *text != '\0' && r == 0; text++) {
-        const char *entity = *text == '<'   ? "&lt;"
-                             : *text == '>' ? "&gt;"
-                             : *text == '&' ? "&amp;"
-                             : *text == '"' ? "&quot;"
-                                            : NULL;
-
-        r = entity != NULL ? http_buffer_add(b, entity, strlen(entity))
-                           : http_buffer_add(b, text, 1);
-    }
-    return r;
 }
 
 static int error_page_html(struct http_buffer *b, const struct error_page *page, const char *title)
@@ -61,8 +45,7 @@ static int error_page_html(struct http_buffer *b, const struct error_page *page,
 
     /* Every other part is text from elsewhere. */
     for (size_t i = 0; i < sizeof(part) / sizeof(part[0]) && r == 0; i++)
-        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i]))
-                       : error_page_html_text(b, part[i]);
+        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i])) : http_html_text(b, part[i]);
     return r;
 }
 
@@ -86,7 +69,7 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
 {
     char title[128], status_text[640], quoted[512];
     struct http_buffer body;
-    struct dive_field fields[] = {
+    struct dive_field fields[5 + ERROR_PAGE_ADD_MAX] = {
         {dive_span_str("Proxy-Status"), {0}},
         {dive_span_str("Cache-Control"), dive_span_str("no-store")},
         {dive_span_str("Content-Type"),
@@ -96,7 +79,7 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
     };
     struct http_write write = {
         .add = fields,
-        .n_add = sizeof(fields) / sizeof(fields[0]) - (page->cache_status == NULL),
+        .n_add = page->cache_status != NULL ? 5 : 4,
         .framing = page->head_only ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
         .close = page->close,
         .date = true,
@@ -119,6 +102,8 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
     if (page->cache_status != NULL)
         fields[4].value = dive_span_str(page->cache_status);
     fields[0].value = dive_span_str(status_text);
+    for (size_t i = 0; i < page->n_add && i < ERROR_PAGE_ADD_MAX; i++)
+        fields[write.n_add++] = page->add[i];
     r = page->html ? error_page_html(&body, page, title) : error_page_json(&body, page, title);
     if (r != 0)
         goto out;

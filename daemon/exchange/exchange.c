@@ -26,8 +26,10 @@
 #include <sys/time.h>
 
 #include "core/log.h"
+#include "exchange/audit_note.h"
 #include "exchange/private.h"
 
+#define EXCHANGE_FEW 8          /* connections of one client that each get a whole turn */
 #define EXCHANGE_ACTIVATIONS 64 /* stages in a row before other connections get their turn */
 
 static const char *const exchange_state_words[] = {
@@ -93,8 +95,10 @@ static void exchange_free(void *arg)
         http_head_clear(&x->response);
     http_head_clear(&x->whole);
     free(x->path);
+    free(x->user);
     object_unref(&x->object);
     http_url_clear(&x->url);
+    free(x->rule_place);
     free(x);
 }
 
@@ -103,7 +107,7 @@ static void exchange_destroy(struct loop_node *node)
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
 
     assert(x->closing && x->origin == NULL && !x->relay.running && !loop_timer_is_set(&x->timer) &&
-           !loop_timer_is_set(&x->keepalive));
+           !loop_timer_is_set(&x->keepalive) && !loop_timer_is_set(&x->trickle));
     verify_free(x);
     free(x->background);
     object_unref(&x->stale);
@@ -126,8 +130,11 @@ static void exchange_close(struct exchange *x)
     loop_cancel(&x->worker->loop, &x->node);
     loop_timer_stop(&x->timer);
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     verify_trace(x);
+    audit_note_exchange(x);
     verify_stop(x);
+    destination_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
@@ -152,8 +159,10 @@ void exchange_give_back(struct exchange *x)
     /* From here on the connection may go at any time, and what was borrowed from it. */
     x->client = NULL;
     x->peer = NULL;
+    x->siblings = NULL;
+    x->listener_name = NULL;
     x->fixed = NULL;
-    x->route = NULL;
+    x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -175,6 +184,7 @@ bool exchange_detach_client(struct exchange *x, const char *why)
     snprintf(x->error, sizeof(x->error), "%s; the transfer went on for others", why);
     x->fate = EXCHANGE_ABORT;
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     exchange_give_back(x);
     return true;
 }
@@ -270,6 +280,14 @@ int exchange_break(struct exchange *x, const char *format, ...)
 void exchange_deadline(struct exchange *x, int64_t ms)
 {
     loop_timer_set(&x->timer, ms);
+}
+
+unsigned exchange_rounds(const struct exchange *x, unsigned full)
+{
+    unsigned n = x->siblings == NULL ? 0 : atomic_load_explicit(x->siblings, memory_order_relaxed);
+    unsigned rounds = n <= EXCHANGE_FEW ? full : full * EXCHANGE_FEW / n;
+
+    return rounds > 0 ? rounds : 1;
 }
 
 static void exchange_on_origin(void *arg, unsigned events)
@@ -368,21 +386,29 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     struct timeval now;
 
     *out = NULL;
-    if (x == NULL)
+    if (x == NULL || (start->user != NULL && (x->user = strdup(start->user)) == NULL)) {
+        free(x);
         return DIVE_E_NOMEM;
+    }
     x->worker = start->worker;
     x->runtime = runtime_ref(start->runtime);
     x->client = start->client;
     x->request = *start->head;
     *start->head = (struct http_head){0};
     x->peer = start->peer;
+    x->siblings = start->siblings;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
+    x->listener_name = start->listener_name;
     x->tls = start->tls;
-    if (x->tls && x->client != NULL)
+    if (x->client != NULL && stream_is_tls(&x->client->stream))
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
+    if (start->destination != NULL) {
+        x->destination = *start->destination;
+        x->route = x->destination.host;
+    }
     x->done = start->done;
     x->arg = start->arg;
     x->post.fn = exchange_on_post;
@@ -393,6 +419,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->started_ms = loop_now_ms(&x->worker->loop);
     loop_timer_init(&x->timer, &x->worker->loop, exchange_on_timeout, x);
     loop_timer_init(&x->keepalive, &x->worker->loop, hold_keep_alive, x);
+    loop_timer_init(&x->trickle, &x->worker->loop, early_tick, x);
     TAILQ_INSERT_TAIL(&x->worker->exchanges, x, link);
     x->given_back = x->client == NULL;
     if (x->client != NULL) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * held: HOLD and VERDICT. Content that a policy covers is kept back, hashed where it lies, until
- * the verdict; then it goes out whole (or the range that was asked for), or not at all.
+ * the verdict; then it goes out whole (or the range that was asked for), or not at all. What
+ * hold.release lets go earlier is early.c's.
  */
 #include <string.h>
 
@@ -148,6 +149,15 @@ void hold_keep_alive(void *arg)
     loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
 }
 
+/* apt (2.6 and before, at least) takes what follows an interim response for a malformed field. */
+static bool hold_may_interim(const struct exchange *x)
+{
+    const struct dive_span *agent = http_field_get(&x->request, "User-Agent");
+
+    return x->request.minor > 0 &&
+           (agent == NULL || memmem(agent->p, agent->n, "APT-HTTP/", 9) == NULL);
+}
+
 static int hold_begin(struct exchange *x)
 {
     enum hold_error error = hold_new(
@@ -155,22 +165,18 @@ static int hold_begin(struct exchange *x)
         x->response.content_length >= 0 ? (uint64_t)x->response.content_length : HOLD_SIZE_UNKNOWN);
 
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
-    if (x->runtime->config->hold.keepalive_ms > 0 && x->request.minor > 0)
+    if (x->runtime->config->hold.keepalive_ms > 0 && hold_may_interim(x))
         loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
+    early_begin(x);
     return error == HOLD_OK ? EXCHANGE_HOLD : hold_failed(x, error);
 }
 
-int hold_content(struct exchange *x)
+/* What there is to be read, up to the content's end. As a stage. */
+static int hold_fill(struct exchange *x)
 {
     int r;
 
-    if (x->hold == NULL) {
-        r = hold_begin(x);
-        if (r != EXCHANGE_HOLD)
-            return r;
-        hold_deadline(x);
-    }
-    for (unsigned round = 0; round < HOLD_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, HOLD_ROUNDS); round > 0; round--) {
         uint64_t direct;
 
         /* Answers came in meanwhile: what can't be accepted any more isn't worth loading. */
@@ -189,6 +195,20 @@ int hold_content(struct exchange *x)
     }
     x->yields = true;
     return EXCHANGE_WAIT;
+}
+
+int hold_content(struct exchange *x)
+{
+    int next;
+
+    if (x->hold == NULL) {
+        next = hold_begin(x);
+        if (next != EXCHANGE_HOLD)
+            return next;
+        hold_deadline(x);
+    }
+    next = hold_fill(x);
+    return next == EXCHANGE_WAIT ? early_send(x) : next;
 }
 
 int hold_verdict(struct exchange *x)
@@ -217,5 +237,9 @@ int hold_verdict(struct exchange *x)
     x->action = ACTION_RELEASED;
     keep_settle(x);
     x->source = (struct source){.hold = x->hold};
+    if (x->head_sent) { /* and some of the content: see early.c */
+        x->send_end = hold_size(x->hold);
+        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
+    }
     return x->client != NULL ? EXCHANGE_RELEASE : EXCHANGE_END;
 }

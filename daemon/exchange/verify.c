@@ -3,12 +3,15 @@
  * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
  * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/log.h"
 #include "exchange/private.h"
+#include "lib/sf.h"
 #include "report/reporter.h"
 
 #define FAULT_QUIET_MS 60000
@@ -51,6 +54,9 @@ int verify_start(struct exchange *x)
         .remember_policies = config->dive.remember_policies_ms / 1000,
         .custom_scope = verify_in_custom_scope,
         .custom_scope_arg = x,
+        .required_components = x->rule != NULL && x->rule->components != NULL
+                                   ? &x->rule->components->members[0]
+                                   : NULL,
     };
     int r = dive_verifier_new(&x->verifier, &options);
 
@@ -220,9 +226,44 @@ static bool verify_trace_can_wait(const struct exchange *x)
            x->request.n_bytes + object_meta(x->object)->head.n_bytes <= VERIFY_TRACE_HEADS;
 }
 
+/* Which address the client of a transparent listener connected to. */
+static json_t *verify_destination(const struct exchange *x)
+{
+    return json_sprintf(x->destination.kind == HTTP_HOST_IPV6 ? "[%s]:%u" : "%s:%u",
+                        x->destination.host, x->destination.port);
+}
+
+/* libdive's trace, with what it doesn't know: who asked, and whom they connected to. malloc'd, or
+ * NULL. */
+static char *verify_make_trace(const struct exchange *x)
+{
+    json_t *more = json_object();
+    char *trace = NULL, *added = NULL, *whole = NULL;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0)
+        trace = NULL;
+    if (x->rule_place != NULL)
+        (void)json_object_set_new(more, "rule", json_string(x->rule_place));
+    if (x->user != NULL)
+        (void)json_object_set_new(more, "user", json_string(x->user));
+    if (x->destination.kind != 0)
+        (void)json_object_set_new(more, "destination", verify_destination(x));
+    if (trace == NULL || trace[0] != '{' || (more != NULL && json_object_size(more) == 0)) {
+        json_decref(more);
+        return trace;
+    }
+    added = json_dumps(more, JSON_ENSURE_ASCII);
+    json_decref(more);
+    if (added != NULL && asprintf(&whole, "%.*s,%s", (int)strlen(added) - 1, added, trace + 1) < 0)
+        whole = NULL;
+    free(added);
+    free(trace);
+    return whole;
+}
+
 void verify_trace(struct exchange *x)
 {
-    char *trace = NULL;
+    char *trace;
 
     if (x->verifier == NULL)
         return;
@@ -230,17 +271,20 @@ void verify_trace(struct exchange *x)
     verify_tell_lost(x);
     if (x->runtime->config->trace.entries == 0)
         return;
+    if (x->rule != NULL) {
+        char place[CONFIG_RULE_PLACE];
+
+        x->rule_place = strdup(config_rule_place(x->rule, place, sizeof(place)));
+    }
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
+    trace = x->trace_waits ? NULL : verify_make_trace(x);
+    if (trace != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
 }
 
 static char *verify_render(void *arg)
 {
-    const struct exchange *x = arg;
-    char *trace = NULL;
-
-    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
+    return verify_make_trace(arg);
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))

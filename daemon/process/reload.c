@@ -20,6 +20,8 @@ static void switch_runtime(struct daemon *daemon, struct runtime *runtime,
         find(findings, LOG_LEVEL_WARNING,
              "cache: another directory, or a cache where there was "
              "none, takes a restart");
+    if (!shared_reload_audit(&daemon->shared, runtime->config))
+        find(findings, LOG_LEVEL_WARNING, "audit.file: another file takes a restart");
     for (unsigned i = 0; i < daemon->worker_count; i++)
         if (worker_reload(daemon->workers[i], runtime, sockets_of_worker(plan, i),
                           plan->rows * plan->columns) != 0)
@@ -74,6 +76,8 @@ int daemon_reload(struct daemon *daemon, struct findings *findings)
     pthread_mutex_lock(&daemon->reload_lock);
     if (atomic_load(&daemon->replaced)) {
         find(findings, LOG_LEVEL_ERROR, "another process has taken over: ask that one");
+    } else if (daemon->shared.draining) {
+        find(findings, LOG_LEVEL_ERROR, "the daemon is ending");
     } else {
         notify_reloading();
         r = load_and_apply(daemon, findings);

@@ -176,14 +176,19 @@ void daemon_stop(struct daemon *daemon, const sigset_t *signals)
 {
     bool replaced = atomic_load(&daemon->replaced);
 
+    pthread_mutex_lock(&daemon->reload_lock);
+    daemon->shared.draining = true;
+    pthread_mutex_unlock(&daemon->reload_lock);
     if (!replaced)
         notify_stopping();
-    admin_stop(&daemon->admin);
+    else
+        admin_stop(&daemon->admin); /* the successor answers */
     sockets_close(&daemon->sockets);
     drain(daemon, replaced);
     await_workers(daemon, signals);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(&daemon->workers[i]);
+    admin_stop(&daemon->admin); /* so long, whoever asks is told of the end */
     (void)!daemon_save_state(daemon);
     daemon_forget_state(daemon);
     runtime_unref(&daemon->runtime);

@@ -135,20 +135,20 @@ static bool is_listening(const struct config *config, const struct config_addres
 
 /* SO_REUSEPORT would let two daemons share a port without a word: the first socket is made without.
  */
-static int bind_first(const struct config_address *address)
+static int bind_first(const struct config_listener *how)
 {
-    int fd = listener_bind(address, false);
+    int fd = listener_bind(how, false);
 
     if (fd < 0)
         return -1;
     close(fd);
-    return listener_bind(address, true);
+    return listener_bind(how, true);
 }
 
 /* A socket of our own for one more worker; what the process keeps is a duplicate. */
-static int bind_one(struct sockets *sockets, const struct config_address *address, bool first)
+static int bind_one(struct sockets *sockets, const struct config_listener *how, bool first)
 {
-    int fd = first ? bind_first(address) : listener_bind(address, true);
+    int fd = first ? bind_first(how) : listener_bind(how, true);
 
     if (fd >= 0 && keep(sockets, fd) != 0) {
         close(fd);
@@ -159,9 +159,10 @@ static int bind_one(struct sockets *sockets, const struct config_address *addres
 }
 
 /* One column of the plan. -1 with errno set. */
-static int open_column(struct sockets *sockets, const struct config_address *address,
-                       unsigned workers, struct sockets_plan *plan, size_t column)
+static int open_column(struct sockets *sockets, const struct config_listener *how, unsigned workers,
+                       struct sockets_plan *plan, size_t column)
 {
+    const struct config_address *address = &how->address;
     size_t there = count_at(sockets, address);
     size_t n = there > workers ? there : workers;
 
@@ -170,7 +171,7 @@ static int open_column(struct sockets *sockets, const struct config_address *add
         int *fd = &plan->fd[((i % workers) * plan->rows + i / workers) * plan->columns + column];
 
         if (there == 0 || (i >= there && entry->own))
-            *fd = bind_one(sockets, address, i == 0);
+            *fd = bind_one(sockets, how, i == 0);
         else
             *fd = duplicate(entry->fd);
         if (*fd < 0)
@@ -207,11 +208,12 @@ int sockets_open(struct sockets *sockets, const struct config *config, const str
     int r = plan_new(sockets, config, workers, plan);
 
     for (size_t i = 0; r == 0 && i < config->listeners.n; i++) {
-        const struct config_address *address = &config->listeners.v[i].address;
+        const struct config_listener *how = &config->listeners.v[i];
 
-        if (is_listening(old, address) || open_column(sockets, address, workers, plan, i) == 0)
+        if (is_listening(old, &how->address) || open_column(sockets, how, workers, plan, i) == 0)
             continue;
-        find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s", address->text, strerror(errno));
+        find(findings, LOG_LEVEL_ERROR, "cannot listen on %s: %s%s", how->address.text,
+             strerror(errno), how->tproxy && errno == EPERM ? " (tproxy needs CAP_NET_ADMIN)" : "");
         r = DIVE_E_STATE;
     }
     if (r != 0)

@@ -144,6 +144,8 @@ static int start_admin(struct daemon *daemon, struct findings *findings)
 static int start_all(struct daemon *daemon, const struct sockets_plan *plan,
                      struct findings *findings)
 {
+    char why[512];
+
     if (daemon_succeed_prepared(daemon) != 0) {
         find(findings, LOG_LEVEL_ERROR, "the process that was to be succeeded is gone");
         return EX_UNAVAILABLE;
@@ -153,10 +155,18 @@ static int start_all(struct daemon *daemon, const struct sockets_plan *plan,
         return EX_OSERR;
     }
     daemon->has_shared = true;
+    if (shared_start_audit(&daemon->shared, daemon->runtime->config, daemon->predecessor >= 0, why,
+                           sizeof(why)) != 0) {
+        find(findings, LOG_LEVEL_ERROR, "%s", why);
+        return EX_UNAVAILABLE;
+    }
     load_state(daemon);
     if (start_admin(daemon, findings) != 0)
         return EX_UNAVAILABLE;
-    return start_workers(daemon, plan, findings) == 0 ? EX_OK : EX_OSERR;
+    if (start_workers(daemon, plan, findings) != 0)
+        return EX_OSERR;
+    daemon->shared.listening = true;
+    return EX_OK;
 }
 
 int daemon_start(struct daemon *daemon, struct findings *findings)

@@ -172,6 +172,8 @@ int daemon_upgrade(struct daemon *daemon, pid_t *pid, char *why, size_t why_size
     pthread_mutex_lock(&daemon->reload_lock);
     if (atomic_load(&daemon->replaced)) {
         snprintf(why, why_size, "another process has taken over already: ask that one");
+    } else if (daemon->shared.draining) {
+        snprintf(why, why_size, "the daemon is ending");
     } else {
         log_info("upgrade", "starting another process to take over");
         r = try_upgrade(daemon, pid, why, why_size);

@@ -113,6 +113,9 @@ int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
     r = tls_connect_context_new(&runtime->connect_context, config->origins.ca_file, why, why_size);
     if (r != 0)
         goto out;
+    r = parents_new(&runtime->parents, config, runtime->connect_context, why, why_size);
+    if (r != 0)
+        goto out;
     *out = runtime;
     runtime = NULL;
     why[0] = '\0';
@@ -129,11 +132,33 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
     if (r != 0)
         return r;
     r = runtime_make_interception(*out, check_only, why, why_size);
+    if (r == 0)
+        r = access_new(&(*out)->access, (*out)->config, why, why_size);
     if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
         r = DIVE_E_STATE;
     if (r != 0)
         runtime_unref(out);
     return r;
+}
+
+const struct parent *runtime_parent(const struct runtime *runtime, const struct config_rule *rule)
+{
+    if (rule != NULL && rule->parent.kind != CONFIG_PARENT_UNSET)
+        return parents_find(runtime->parents, &rule->parent);
+    return parents_find(runtime->parents, &runtime->config->origins.parent);
+}
+
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url)
+{
+    struct config_subject subject = {
+        .host = url->at.host,
+        .port = url->at.port,
+        .scheme = url->https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .now = (int64_t)time(NULL),
+    };
+
+    return runtime_parent(runtime, config_rule_match(runtime->config, &subject));
 }
 
 struct runtime *runtime_ref(struct runtime *runtime)
@@ -144,6 +169,8 @@ struct runtime *runtime_ref(struct runtime *runtime)
 
 static void runtime_free(struct runtime *r)
 {
+    parents_free(&r->parents);
+    access_free(&r->access);
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);

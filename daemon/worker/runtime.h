@@ -10,10 +10,13 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 
+#include "access/access.h"
 #include "config/config.h"
 #include "hold/hold.h"
 #include "http/head.h"
+#include "http/url.h"
 #include "origin/guard.h"
+#include "origin/parent.h"
 #include "tls/certificate_cache.h"
 #include "worker/resolver_settings.h"
 
@@ -23,8 +26,10 @@ struct runtime {
     struct config *config;
     struct guard *guard;
     SSL_CTX *connect_context;               /* towards origins */
+    struct parents *parents;                /* proxies towards origins */
     SSL_CTX *accept_context;                /* towards clients; NULL when interception is off */
     struct certificate_cache *certificates; /* NULL when interception is off */
+    struct access *access; /* who may use the proxy; NULL in a runtime that only goes out */
     struct http_limits http_limits;
     struct hold_limits hold_limits;
     struct hold_limits keep_limits;    /* of what may be stored: on the disk of the store */
@@ -41,6 +46,11 @@ int runtime_new(struct runtime **out, struct config *config, bool check_only, ch
  * origins; no interception, no hold. Reads no key and makes nothing on disk. */
 int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
                          size_t why_size) DIVE_MUST_USE;
+/* The parent proxy for what `rule` (NULL: none) matched; NULL: straight to the origin. */
+const struct parent *runtime_parent(const struct runtime *runtime, const struct config_rule *rule);
+/* The same for a request of our own, without a client: rules that name one don't match. */
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url);
 struct runtime *runtime_ref(struct runtime *runtime);
 /* Thread-safe; NULLs *runtime. After runtime_defer_frees() the last one only lays it aside. */
 void runtime_unref(struct runtime **runtime);

@@ -36,6 +36,33 @@ static int shared_make_store(struct shared *shared, const struct config *config)
     return store_new(&shared->store, &options);
 }
 
+static struct audit_options shared_audit_options(const struct config *config)
+{
+    return (struct audit_options){
+        .file = config->audit.file,
+        .max_size = config->audit.max_size,
+        .max_age_ms = config->audit.max_age_ms,
+        .queue = config->audit.queue,
+        .head_ms = config->audit.head_interval_ms,
+    };
+}
+
+int shared_start_audit(struct shared *shared, const struct config *config, bool succeeds, char *why,
+                       size_t why_size)
+{
+    struct audit_options options = shared_audit_options(config);
+
+    options.succeeds = succeeds;
+    return audit_start(&shared->audit, &options, why, why_size);
+}
+
+bool shared_reload_audit(struct shared *shared, const struct config *config)
+{
+    const struct audit_options options = shared_audit_options(config);
+
+    return audit_reload(shared->audit, &options);
+}
+
 bool shared_reload(struct shared *shared, const struct config *config)
 {
     struct store_options options = shared_store_options(config);
@@ -62,6 +89,7 @@ int shared_init(struct shared *shared, const struct config *config)
         (r = dive_memory_new(&shared->policies, POLICY_MEMORY_ENTRIES, &policies)) != 0 ||
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
         (r = report_limiter_new(&shared->report_limiter)) != 0 ||
+        (r = access_process_init(&shared->access)) != 0 ||
         (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
         (r = shared_make_store(shared, config)) != 0)
         shared_destroy(shared);
@@ -70,6 +98,8 @@ int shared_init(struct shared *shared, const struct config *config)
 
 void shared_destroy(struct shared *shared)
 {
+    audit_stop(&shared->audit);
+    access_process_destroy(&shared->access);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);

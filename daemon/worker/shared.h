@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "access/access.h"
+#include "audit/audit.h"
 #include "cache/flight.h"
 #include "cache/remember.h"
 #include "cache/store.h"
@@ -31,12 +33,15 @@ struct shared {
     struct store *store; /* NULL: nothing is stored */
     struct flights *flights;
     struct remember *remember;
+    struct access_process access;
     struct trace_ring *traces;
+    struct audit *audit; /* main's: made before the workers, gone after them; NULL in tests */
     struct report_limiter *report_limiter;
     _Atomic uint64_t next_exchange;
     uint32_t exchange_prefix; /* random: exchange ids of two runs differ */
     _Atomic int connections;
-    _Atomic bool draining;
+    _Atomic bool draining;  /* the end has begun */
+    _Atomic bool listening; /* every worker was started with its listeners */
 };
 
 /* 0 or a negative DIVE_E*. */
@@ -45,6 +50,12 @@ int shared_init(struct shared *shared, const struct config *config) DIVE_MUST_US
  * there was none, takes a restart. */
 bool shared_reload(struct shared *shared, const struct config *config);
 void shared_destroy(struct shared *shared);
+/* The audit store, as `config` has it; `succeeds`: in the place of a process that still runs.
+ * Errors as audit_start(). */
+int shared_start_audit(struct shared *shared, const struct config *config, bool succeeds, char *why,
+                       size_t why_size) DIVE_MUST_USE;
+/* Takes over other limits. False: another audit.file takes a restart. */
+bool shared_reload_audit(struct shared *shared, const struct config *config);
 
 #define EXCHANGE_ID_SIZE 25
 /* A name for an exchange, unique across restarts: 24 hex digits. */

@@ -116,10 +116,14 @@ static void worker_keep_listeners(struct worker *worker)
         while (i < config->listeners.n &&
                !listener_is_at(listener, &config->listeners.v[i].address))
             i++;
-        if (i < config->listeners.n)
-            listener->index = (unsigned)i;
-        else
+        if (i == config->listeners.n) {
             listener_close(listener);
+            continue;
+        }
+        listener->index = (unsigned)i;
+        if (config->listeners.v[i].tproxy && listener_allow_foreign(listener) != 0)
+            log_error("worker", "%s: tproxy: %s", config->listeners.v[i].address.text,
+                      strerror(errno));
     }
 }
 

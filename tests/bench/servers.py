@@ -106,7 +106,7 @@ class Origin(Server):
             file = self.path(name)
             with open(file, "wb") as f:
                 f.truncate(size)
-            fields = self.sign(lab, size)
+            fields = self.sign(lab, size + (name == "broken"))  # of another content
             locations.append(f"    location = /{name} {{ types {{}} "
                              "default_type application/octet-stream;\n" +
                              "".join(f"      add_header {n} '{v}';\n" for n, v in fields) + "    }\n")
@@ -151,14 +151,14 @@ class Origin(Server):
 class Dived(Server):
     name, tunnels = "dived", True
 
-    def __init__(self, lab, directory, origin):
+    def __init__(self, lab, directory, origin, **changes):
         super().__init__(directory)
         self.command = (proxy.dived_path(), "-c", self.path("dived.yaml"))
+        changes.setdefault("log", {"level": "warning"})
         proxy.write_config(
             lab, self.path("dived.yaml"), directory, self.port, workers=WORKERS,
-            access={"connect-ports": [origin.port]}, log={"level": "warning"},
-            limits={"connections-per-client": 5000},
-            timeouts={"client-idle": "10m", "drain": "0s"})
+            access={"connect-ports": [origin.port]}, limits={"connections-per-client": 15000},
+            timeouts={"client-idle": "10m", "drain": "0s"}, **changes)
         self.ca = self.path("ca.crt")
 
     def version(self):

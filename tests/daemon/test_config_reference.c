@@ -98,12 +98,16 @@ static bool same_value(const struct schema_key *key, const char *a, const char *
         return memcmp(a, b, sizeof(unsigned)) == 0;
     case SCHEMA_PATH:
     case SCHEMA_LOG_PATH:
+    case SCHEMA_LABEL:
     case SCHEMA_USER_AGENT:
-    case SCHEMA_URL:
     case SCHEMA_HOST_GLOB:
     case SCHEMA_DNS_NAME:
     case SCHEMA_DNS_SERVER:
         return same_text(a, b);
+    case SCHEMA_PARENT:
+        return ((const struct config_parent *)a)->kind == ((const struct config_parent *)b)->kind &&
+               same_text((const char *)a + offsetof(struct config_parent, host),
+                         (const char *)b + offsetof(struct config_parent, host));
     default:
         return memcmp(a, b, size) == 0;
     }

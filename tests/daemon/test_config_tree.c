@@ -12,7 +12,7 @@
 static int parse(struct arena *arena, const char *text, struct node **root,
                  struct config_problems *problems)
 {
-    return tree_parse(arena, text, strlen(text), root, problems);
+    return tree_parse(arena, NULL, text, strlen(text), root, problems);
 }
 
 Test(test_config_tree, nodes_know_their_place)

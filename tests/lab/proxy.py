@@ -84,7 +84,9 @@ def yaml(config):
 
 
 def write_config(lab, path, directory, port, **changes):
-    """Writes a configuration that keeps its files in `directory`, and makes that."""
+    """Writes a configuration that keeps its files in `directory`, and makes that. A change may be a
+    function of the port."""
+    changes = {key: value(port) if callable(value) else value for key, value in changes.items()}
     for sub in ("hold", "objects"):
         os.makedirs(os.path.join(directory, sub), exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
@@ -240,11 +242,12 @@ class Proxy:
         try:
             with open(self.log_path, encoding="utf-8") as f:
                 f.seek(mark)
-                return [json.loads(line) for line in f if line.endswith("\n")]
+                whole = f.read()  # at once: a line that is being written would come in two pieces
         except FileNotFoundError:
             return []
+        return [json.loads(line) for line in whole[:whole.rfind("\n") + 1].splitlines()]
 
-    def log_entry(self, mark, match="", seconds=5):
+    def log_entry(self, mark, match="", seconds=20):
         """The first entry from `mark` on whose URL holds `match`; CONNECT's own are passed over."""
         deadline = time.monotonic() + seconds
         while True:
