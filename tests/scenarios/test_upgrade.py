@@ -235,7 +235,8 @@ def store(one, lab, origin, size, host):  # noqa: F811
     """One more response of that size, fetched once; what must be a hit from now on."""
     p, body = path(), os.urandom(size)
     origin.at(p, body=body, fields=[FRESH] + scripted.signed_fields(lab, body))
-    assert one.curl(origin.url(p, host=host)).body == body
+    response = one.curl(origin.url(p, host=host))
+    assert response.body == body, response
     return origin.url(p, host=host), body
 
 
