@@ -149,8 +149,9 @@ Test(test_config_check, what_only_looks_wrong)
         " {zone: a, address: 1.1.1.2}, {zone: b, address: 1.1.1.1}]}\n"
         "hold: {max-size: 1GiB, max-total: 1GiB, memory: 1GiB, keepalive: 1h}\n"
         "limits: {connections: 7, connections-per-client: 7}\n"
-        "rules: [{host: \"*\", path: /x, mode: off}, {host: a.example, deny: false},"
-        " {host: a.example, client: 10.0.0.0/8, deny: true}]\n");
+        "rules: [{host: \"*\", path: /x, mode: off}, {host: a.example, client: 10.0.0.0/8, deny: "
+        "true},"
+        " {host: a.example, deny: false}]\n");
 
     config_unref(&cfg);
 }
