@@ -27,6 +27,7 @@
 #include "client/listener.h"
 #include "config/config.h"
 #include "core/log.h"
+#include "process/contain.h"
 #include "worker/state.h"
 #include "worker/worker.h"
 
@@ -35,6 +36,7 @@
 
 struct daemon {
     const char *config_file;
+    struct contain contain;
     struct shared shared;
     struct runtime *runtime;
     struct worker *workers[WORKERS_MAX];
@@ -118,8 +120,10 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
     return r;
 }
 
-/* The configuration and everything made of it. On failure everything was told. */
-static struct runtime *load_runtime(const char *file, bool check_only, struct findings *findings)
+/* The configuration and everything made of it. On failure everything was told. `contain` NULL: only
+ * a check. */
+static struct runtime *load_runtime(const char *file, struct contain *contain,
+                                    struct findings *findings)
 {
     struct config_problems problems = {0};
     struct config *config = NULL;
@@ -129,7 +133,13 @@ static struct runtime *load_runtime(const char *file, bool check_only, struct fi
 
     find_problems(findings, &problems);
     if (r == 0) {
-        r = runtime_new(&runtime, config, check_only, why, sizeof(why));
+        r = contain != NULL ? contain_begin(contain, config, why, sizeof(why))
+                            : contain_check(config, why, sizeof(why));
+        if (r == 0)
+            r = runtime_new(&runtime, config, contain != NULL ? contain->keeper : NULL, why,
+                            sizeof(why));
+        else
+            config_unref(&config);
         if (r == 0)
             r = check_resolver(runtime, why, sizeof(why));
         if (r != 0) {
@@ -287,7 +297,7 @@ static int daemon_reload(struct daemon *daemon, struct findings *findings)
     int r = DIVE_E_SYNTAX;
 
     pthread_mutex_lock(&daemon->reload_lock);
-    runtime = load_runtime(daemon->config_file, false, findings);
+    runtime = load_runtime(daemon->config_file, &daemon->contain, findings);
     if (runtime != NULL)
         r = apply_runtime(daemon, runtime, findings);
     if (r == 0) {
@@ -379,21 +389,25 @@ static int daemon_start(struct daemon *daemon)
     int *sockets;
     int r = 0;
 
+    daemon->worker_count = count_workers(config);
+    sockets = bind_listeners(config, NULL, daemon->worker_count, &findings);
+    free(findings.lines);
+    if (sockets == NULL)
+        return EX_UNAVAILABLE;
+    if (contain_enter(&daemon->contain, config, why, sizeof(why)) != 0) {
+        log_error("main", "%s", why);
+        return EX_OSERR;
+    }
     if (shared_init(&daemon->shared, config) != 0) {
         log_error("main", "out of memory");
         return EX_OSERR;
     }
     load_state(daemon);
-    daemon->worker_count = count_workers(config);
     if (admin_start(&daemon->admin, daemon->runtime->config, &daemon->shared, &hooks, why,
                     sizeof(why)) != 0) {
         log_error("admin", "%s", why);
         return EX_UNAVAILABLE;
     }
-    sockets = bind_listeners(config, NULL, daemon->worker_count, &findings);
-    free(findings.lines);
-    if (sockets == NULL)
-        return EX_UNAVAILABLE;
     for (unsigned i = 0; i < daemon->worker_count && r == 0; i++) {
         r = worker_new(&daemon->workers[i], i, &daemon->shared, daemon->runtime, why, sizeof(why));
         if (r == 0)
@@ -416,10 +430,12 @@ static void daemon_stop(struct daemon *daemon)
     (void)!save_state(daemon);
     free(daemon->state_directory);
     runtime_unref(&daemon->runtime);
+    contain_end(&daemon->contain);
     shared_destroy(&daemon->shared);
 }
 
-static void daemon_run(struct daemon *daemon, const sigset_t *signals)
+/* An exit code. */
+static int daemon_run(struct daemon *daemon, const sigset_t *signals)
 {
     time_t saved = time(NULL);
 
@@ -436,7 +452,9 @@ static void daemon_run(struct daemon *daemon, const sigset_t *signals)
             if (log_reopen() != 0)
                 log_error("log", "reopening failed: %s", strerror(errno));
         } else if (number == SIGTERM || number == SIGINT) {
-            return;
+            return EX_OK;
+        } else if (number == SIGCHLD && contain_is_broken(&daemon->contain)) {
+            return EX_SOFTWARE;
         }
         if (now < saved || now - saved >= STATE_SAVE_SECONDS) {
             (void)!save_state(daemon);
@@ -459,23 +477,25 @@ static int serve(const char *file)
     sigaddset(&signals, SIGUSR1);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* the workers inherit it */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a full file is an error of the write that hit it */
     keep_heaps();
     raise_descriptor_limit();
-    daemon.runtime = load_runtime(file, false, &findings);
+    daemon.runtime = load_runtime(file, &daemon.contain, &findings);
     if (daemon.runtime == NULL)
         return EX_CONFIG;
     if (open_logs(daemon.runtime->config) != 0) {
         runtime_unref(&daemon.runtime);
+        contain_end(&daemon.contain);
         return EX_CONFIG;
     }
     r = daemon_start(&daemon);
     if (r == EX_OK) {
         log_info("main", "dived " DIVED_VERSION ": %u workers, %zu listeners, %s",
                  daemon.worker_count, daemon.runtime->config->listeners.n, file);
-        daemon_run(&daemon, &signals);
+        r = daemon_run(&daemon, &signals);
         log_info("main", "draining");
     } else {
         /* What runs beside us, and is why we can't, may have saved more since. */
@@ -495,7 +515,7 @@ static int serve(const char *file)
 static int check(const char *file)
 {
     struct findings findings = {0};
-    struct runtime *runtime = load_runtime(file, true, &findings);
+    struct runtime *runtime = load_runtime(file, NULL, &findings);
 
     if (runtime == NULL)
         return EX_CONFIG;

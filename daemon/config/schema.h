@@ -29,6 +29,8 @@
     X(URL, "URL", "URLs", sizeof(char *))                                                          \
     X(PATH, "path", "paths", sizeof(char *))                                                       \
     X(LOG_PATH, "path or \"-\"", "paths", sizeof(char *))                                          \
+    X(KEY_SOURCE, "path, credential:NAME or pkcs11: URI", "paths", sizeof(char *))                 \
+    X(ACCOUNT, "user or group", "users or groups", sizeof(char *))                                 \
     X(ADDRESS, "address, ip:port", "addresses", sizeof(struct config_address))                     \
     X(NETWORK, "network, ip/bits", "networks", sizeof(struct config_network))                      \
     X(HOST_GLOB, "host glob", "host globs", sizeof(char *))                                        \
@@ -51,6 +53,9 @@ enum schema_type {
 #define SCHEMA_NULLABLE 2u /* null is a value: NULL, len 0 or family 0 */
 #define SCHEMA_REQUIRED 4u /* of the file or of a list's entry */
 #define SCHEMA_OPEN 16u    /* no default: absent is something of its own */
+/* Of a PATH or LOG_PATH, for the sandbox. Neither: a file that is read, or replaced by others. */
+#define SCHEMA_WRITTEN 32u   /* a file that is written, made or renamed */
+#define SCHEMA_DIRECTORY 64u /* a directory in which files are made */
 
 struct schema_key {
     const char *path; /* "dns.timeout"; keys of a list's entries as "dns.stub[].zone" */
