@@ -369,6 +369,13 @@ enum dive_coverage dive_verifier_coverage(const struct dive_verifier *v)
     return v->coverage;
 }
 
+bool dive_verifier_awaits_content(const struct dive_verifier *v)
+{
+    return v->verdict == DIVE_UNDECIDED && v->error == 0 && v->coverage == DIVE_COVERED &&
+           v->life == LIFE_RESPONSE && v->phase == KEYS_VERIFIED && v->winner != NULL &&
+           v->winner->outcome == ENTRY_OUTCOME_VERIFIED;
+}
+
 bool dive_verifier_needs_body(const struct dive_verifier *v)
 {
     return v->verdict == DIVE_UNDECIDED && v->coverage != DIVE_UNCOVERED && !v->error &&

@@ -170,6 +170,11 @@ enum dive_coverage {
 
 enum dive_coverage dive_verifier_coverage(const struct dive_verifier *v);
 
+/* Has everything been verified but the content: policy, key, and the signature over the digest
+ * (draft-01)? What is left open then is whether the content has that digest. Never true of
+ * draft-00, whose signature is over the content. */
+bool dive_verifier_awaits_content(const struct dive_verifier *v);
+
 /* Must the content be fed (dive_verifier_body)? False once it can change nothing. */
 bool dive_verifier_needs_body(const struct dive_verifier *v);
 

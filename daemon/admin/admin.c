@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +130,7 @@ static int admin_open(struct admin *admin, const struct config *config, int fd[A
             address_is_same(kind, admin->latest, config))
             fd[kind] = ADMIN_FD_KEEP;
         else
-            r = admin_socket_open(kind, config, &fd[kind], file, why, why_size);
+            r = admin_socket_open(&admin->hooks, kind, config, &fd[kind], file, why, why_size);
     }
     if (r == 0)
         return 0;
@@ -294,6 +295,33 @@ out:
     if (r != 0)
         admin_destroy(admin);
     return r;
+}
+
+void admin_sockets(struct admin *admin, int fd[2])
+{
+    fd[0] = fd[1] = -1;
+    pthread_mutex_lock(&admin->lock);
+    for (unsigned kind = 0; kind < ADMIN_KINDS; kind++)
+        if (admin->listener[kind].fd >= 0)
+            fd[kind] = fcntl(admin->listener[kind].fd, F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_unlock(&admin->lock);
+}
+
+static void admin_set_lent(struct admin *admin, bool lent)
+{
+    pthread_mutex_lock(&admin->lock);
+    admin->file.lent = lent;
+    pthread_mutex_unlock(&admin->lock);
+}
+
+void admin_disown(struct admin *admin)
+{
+    admin_set_lent(admin, true);
+}
+
+void admin_adopt(struct admin *admin)
+{
+    admin_set_lent(admin, false);
 }
 
 void admin_stop(struct admin **admin)

@@ -13,6 +13,8 @@
  *                                         record_cache_entries log_lines_lost config ca_fingerprint
  *      {"command":"trace","id":"..."}     trace: the object of dive_verifier_trace()
  *      {"command":"reload"}               problems: a list of lines; ok false: nothing has changed
+ *      {"command":"upgrade"}              pid: of the process that has taken over. ok false:
+ * nothing has changed, error says why
  *      {"command":"policies"}             policies: domain, seen, report_only of each that is
  *                                         remembered; more: they were too many for one answer
  *      {"command":"policies","id":"..."}  forgets that domain; saved: not even a crash of the
@@ -51,6 +53,12 @@ struct admin_hooks {
     /* Writes what outlives the process to the disk. 0 (also when nothing is to outlive it) or a
      * negative DIVE_E*. NULL: nothing outlives it. */
     int (*save)(void *arg);
+    /* Does what SIGUSR2 does: another process takes over. 0, or a negative DIVE_E* and *why
+     * (malloc'd), and then nothing has changed. *pid: the other's. NULL: it can't be asked for. */
+    int (*upgrade)(void *arg, pid_t *pid, char **why);
+    /* A listening socket at that address that another process handed over, the caller's, or -1.
+     * *own: its file is ours. NULL: nothing was handed over. */
+    int (*take_socket)(void *arg, const struct sockaddr *address, bool *own);
 };
 
 struct admin;
@@ -71,6 +79,14 @@ int admin_start(struct admin **out, struct config *config, struct shared *shared
  * nothing has changed. Errors as admin_start(). */
 int admin_reload(struct admin *admin, struct config *config, char *why,
                  size_t why_size) DIVE_MUST_USE;
+
+/* From any thread, for a process that takes over: duplicates of the listening sockets, the
+ * caller's; -1: there is none. */
+void admin_sockets(struct admin *admin, int fd[2]);
+/* That process has the control socket's file from now on: it stays when this one ends. And in that
+ * process: it is ours now. Until then one that was handed over isn't. */
+void admin_disown(struct admin *admin);
+void admin_adopt(struct admin *admin);
 
 /* Ends the thread, waits for it (for a running hook too), removes the socket file. Fine with NULL
  * in *admin, which becomes NULL. Not from the admin thread. */

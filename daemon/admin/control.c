@@ -88,6 +88,23 @@ static json_t *control_reload(struct admin *admin, const json_t *request)
     return answer;
 }
 
+/* The other process answers from now on, but for this one answer. */
+static json_t *control_upgrade(struct admin *admin, const json_t *request)
+{
+    char *why = NULL;
+    pid_t pid = 0;
+    json_t *answer;
+
+    if (admin->hooks.upgrade == NULL)
+        return admin_control_failed("another process can't take over here");
+    if (admin->hooks.upgrade(admin->hooks.arg, &pid, &why) == 0)
+        answer = json_pack("{s:b, s:I}", "ok", 1, "pid", (json_int_t)pid);
+    else
+        answer = admin_control_failed(why != NULL ? why : "out of memory");
+    free(why);
+    return answer;
+}
+
 #define POLICY_LIST_MAX                                                                            \
     10000 /* of one answer: with the longest of names within ADMIN_ANSWER_MAX                      \
            */
@@ -144,6 +161,7 @@ static const struct {
     {"reload", control_reload},       {"cache-stats", admin_cache_stats},
     {"cache-list", admin_cache_list}, {"cache-show", admin_cache_show},
     {"purge", admin_cache_purge},     {"policies", control_policies},
+    {"upgrade", control_upgrade},
 };
 
 static json_t *control_answer(struct admin *admin, const char *line, size_t n)

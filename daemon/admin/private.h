@@ -25,6 +25,7 @@ struct admin_file {
     char *path; /* owned; NULL: none */
     dev_t device;
     ino_t inode;
+    bool lent; /* another process's: it stays */
 };
 
 struct admin_listener {
@@ -64,8 +65,9 @@ struct admin {
 /* A listening socket for the address of that kind in `config`, or -1: there is none, or it is only
  * the default and can't be had (logged). `file` is filled in for a control socket. 0 or negative
  * and `why`. */
-int admin_socket_open(enum admin_kind kind, const struct config *config, int *fd,
-                      struct admin_file *file, char *why, size_t why_size) DIVE_MUST_USE;
+int admin_socket_open(const struct admin_hooks *hooks, enum admin_kind kind,
+                      const struct config *config, int *fd, struct admin_file *file, char *why,
+                      size_t why_size) DIVE_MUST_USE;
 /* Removes the file if it is still ours; clears *file. */
 void admin_file_remove(struct admin_file *file);
 

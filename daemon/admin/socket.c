@@ -100,14 +100,34 @@ static int socket_bind_control(int fd, const struct sockaddr_un *address, struct
     return 0;
 }
 
-static int socket_open_control(const char *path, int *out, struct admin_file *file, char *why,
-                               size_t why_size)
+/* One that was handed over. Its file, if it isn't a service manager's, is still the other's. */
+static int socket_take(const struct admin_hooks *hooks, const struct sockaddr *address,
+                       struct admin_file *file)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+    bool own = false;
+    struct stat st;
+    int fd = hooks->take_socket != NULL ? hooks->take_socket(hooks->arg, address, &own) : -1;
+
+    if (fd >= 0 && own && address->sa_family == AF_UNIX && lstat(un->sun_path, &st) == 0 &&
+        (file->path = strdup(un->sun_path)) != NULL) {
+        file->device = st.st_dev;
+        file->inode = st.st_ino;
+        file->lent = true;
+    }
+    return fd;
+}
+
+static int socket_open_control(const struct admin_hooks *hooks, const char *path, int *out,
+                               struct admin_file *file, char *why, size_t why_size)
 {
     struct sockaddr_un address;
     char *copy = NULL;
     int fd = -1;
     int r = socket_address(&address, path, why, why_size);
 
+    if (r == 0 && (*out = socket_take(hooks, (const struct sockaddr *)&address, file)) >= 0)
+        return 0;
     if (r == 0)
         r = socket_make_room(&address, why, why_size);
     if (r != 0)
@@ -147,16 +167,19 @@ static int socket_open_http(const struct config_address *address, int *out, char
     return 0;
 }
 
-int admin_socket_open(enum admin_kind kind, const struct config *config, int *fd,
-                      struct admin_file *file, char *why, size_t why_size)
+int admin_socket_open(const struct admin_hooks *hooks, enum admin_kind kind,
+                      const struct config *config, int *fd, struct admin_file *file, char *why,
+                      size_t why_size)
 {
     bool is_control = kind == ADMIN_CONTROL;
     int r = 0;
 
     *fd = -1;
     if (is_control && config->admin.socket != NULL)
-        r = socket_open_control(config->admin.socket, fd, file, why, why_size);
-    else if (!is_control && config->admin.http.len > 0)
+        r = socket_open_control(hooks, config->admin.socket, fd, file, why, why_size);
+    else if (!is_control && config->admin.http.len > 0 &&
+             (*fd = socket_take(hooks, (const struct sockaddr *)&config->admin.http.addr, file)) <
+                 0)
         r = socket_open_http(&config->admin.http, fd, why, why_size);
     if (r == 0 || config_is_given(config, is_control ? "admin.socket" : "admin.http"))
         return r;
@@ -170,7 +193,8 @@ void admin_file_remove(struct admin_file *file)
 
     if (file->path == NULL)
         return;
-    if (lstat(file->path, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode)
+    if (!file->lent && lstat(file->path, &st) == 0 && st.st_dev == file->device &&
+        st.st_ino == file->inode)
         unlink(file->path);
     free(file->path);
     *file = (struct admin_file){0};

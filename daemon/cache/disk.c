@@ -240,6 +240,11 @@ void disk_close(struct disk **disk)
     free(old);
 }
 
+void disk_unlock(struct disk *disk)
+{
+    (void)flock(disk->marker, LOCK_UN);
+}
+
 bool disk_is_there(const struct disk *disk)
 {
     struct stat st;
@@ -425,6 +430,14 @@ int disk_remove_content(struct disk *disk, const uint8_t name[CONTENT_NAME])
 }
 
 /* ---- the index ---- */
+
+uint64_t disk_index_size(const struct disk *disk)
+{
+    struct stat st;
+
+    return fstatat(disk->directory, "index", &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size
+                                                                            : 0;
+}
 
 int disk_take_index(struct disk *disk, char **bytes, size_t *n)
 {

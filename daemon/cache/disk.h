@@ -26,6 +26,8 @@ struct disk;
 int disk_open(struct disk **out, const char *directory) DIVE_MUST_USE;
 struct disk *disk_ref(struct disk *disk);
 void disk_close(struct disk **disk); /* gives a reference back; the last one closes it */
+/* Another process may have it from now on, though somebody here still reads from it. */
+void disk_unlock(struct disk *disk);
 
 /* A file without a name. The descriptor, or -1 and errno. */
 int disk_temporary(struct disk *disk);
@@ -57,6 +59,8 @@ int disk_open_content(struct disk *disk, const uint8_t name[CONTENT_NAME], int *
                       struct stat *st) DIVE_MUST_USE;
 int disk_remove_content(struct disk *disk, const uint8_t name[CONTENT_NAME]);
 
+/* Bytes of the index file; 0: there is none. */
+uint64_t disk_index_size(const struct disk *disk);
 /* The index of the last end in order. *bytes is the caller's; the file is gone after it, for good:
  * it doesn't come back with a loss of power either. */
 int disk_take_index(struct disk *disk, char **bytes, size_t *n) DIVE_MUST_USE;

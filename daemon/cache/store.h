@@ -46,6 +46,14 @@ int store_new(struct store **out, const struct store_options *options) DIVE_MUST
 /* Stops the thread, after it has written what is queued (for at most a few seconds), and writes the
  * index. Objects that are still referenced stay usable. */
 void store_free(struct store **store);
+/* For another process that is to have the directory: stops the thread as store_free() does, writes
+ * the index, and lets the lock go. From then on nothing here touches the directory; the store is
+ * empty, and works in memory. One call at a time, with store_resume(). */
+void store_release(struct store *store);
+bool store_is_released(struct store *store);
+/* After store_release(), when that process doesn't come: takes the directory back, as store_new()
+ * takes it. What came into memory meanwhile goes. 0 or DIVE_E_NOMEM: it stays as it is. */
+int store_resume(struct store *store) DIVE_MUST_USE;
 /* For a reload: budgets; another directory needs a restart (returns false, told to the caller). */
 bool store_set_options(struct store *store, const struct store_options *options);
 

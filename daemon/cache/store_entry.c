@@ -90,13 +90,12 @@ void store_ref_content(struct store *store, struct index_entry *e, uint32_t id)
         contents_at(store->contents, id)->references++;
 }
 
-static void unref_content(struct store *store, struct index_entry *e)
+void store_unref_content(struct store *store, uint32_t id)
 {
-    struct content *content = contents_at(store->contents, e->content);
+    struct content *content = contents_at(store->contents, id);
 
     if (content != NULL && --content->references == 0)
         store_queue_removal(store, content->name);
-    e->content = 0;
 }
 
 /* Every entry has its content in its weight: whichever goes last takes it along. What is counted
@@ -139,7 +138,8 @@ void store_unlist(struct store *store, uint32_t id)
     struct index_entry *e = index_at(store->index, id);
 
     leave_disk(store, id, false);
-    unref_content(store, e);
+    store_unref_content(store, e->content);
+    e->content = 0;
     store_forget_object(store, e);
     store->vary[e->vary].references--;
     index_remove(store->index, id);

@@ -8,7 +8,8 @@
  *      store_entry.c    entries of the index and what belongs to them
  *      store_writer.c   the thread: writes objects, removes files
  *      store_directory.c    whether there is a directory to work with
- *      store_scan.c     the start and the end: index file, walk of the directory, lookups meanwhile
+ *      store_index.c    the index file, read at the start and written at the end
+ *      store_scan.c     the walk of the directory, lookups meanwhile
  *      index contents   what is where      disk object_file   how it lies there
  *
  * One lock guards everything but what belongs to the thread alone; no file is read or written under
@@ -68,13 +69,15 @@ struct store {
     STAILQ_HEAD(, store_job) jobs;
     uint64_t queued, queued_bytes, queued_files;
     bool stopping;
+    bool released; /* the directory is another process's */
     bool has_thread;
     time_t retry_at;   /* a directory that can't be used is looked for again */
     time_t full_until; /* the disk was full, and room could not be made */
 
     /* The thread's alone. */
-    unsigned scanned;     /* folders; 512: all of o/ and c/ */
-    bool scan_incomplete; /* there are objects that could not be read just then */
+    unsigned scanned;            /* folders; 512: all of o/ and c/ */
+    bool scan_incomplete;        /* there are objects that could not be read just then */
+    struct index_reader *reader; /* of the index file, until index_read (store_index.c) */
     bool index_read;
     bool linked; /* content came to the disk since the start */
     time_t warned;
@@ -104,6 +107,8 @@ uint32_t store_vary(struct store *store, const char *vary);
 /* Gives the entry a reference to the content; 0: none. The one who unlists the last entry has the
  * file removed. */
 void store_ref_content(struct store *store, struct index_entry *entry, uint32_t content);
+/* The same without an entry: one reference less. */
+void store_unref_content(struct store *store, uint32_t content);
 /* Puts an entry into the disk tier; its content, if it has one, is in it by now. `queue`: as it was
  * before a restart; INDEX_NOWHERE: it is new there. */
 void store_enter_disk(struct store *store, uint32_t id, uint64_t object_file,
@@ -146,6 +151,7 @@ void store_note_checked(struct store *store, const struct object *object);
 /* ---- store_writer.c ---- */
 int store_start_thread(struct store *store) DIVE_MUST_USE;
 void store_stop_thread(struct store *store);
+void store_drop_jobs(struct store *store); /* locked */
 /* Locked. False: it can't be queued. */
 bool store_queue_write(struct store *store, struct object *object);
 /* Locked. Are all objects known, so that content without an entry is nobody's? Until then such a
@@ -161,10 +167,14 @@ void store_open_directory(struct store *store);
 /* After an error: is it still there? */
 void store_check_directory(struct store *store);
 
-/* ---- store_scan.c; the thread's ---- */
-/* Reads the index of the last end in order. */
-void store_read_index(struct store *store);
+/* ---- store_index.c; the thread's ---- */
+/* Reads a part of the index of the last end in order. False: it is read, or there is none. */
+bool store_read_index(struct store *store);
+/* Stops reading; what has been read stays. */
+void store_end_index(struct store *store);
 void store_write_index(struct store *store);
+
+/* ---- store_scan.c; the thread's ---- */
 /* Looks through one more folder. False: there is none left. */
 bool store_scan_step(struct store *store);
 /* Without the lock, while the index isn't complete: looks for the key on disk. */

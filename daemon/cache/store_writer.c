@@ -15,7 +15,8 @@
 #include "core/log.h"
 #include "hold/hold_file.h"
 
-#define STOP_SECONDS 5 /* for what is queued at the end */
+#define INDEX_AT_ONCE (1024 * 1024) /* bytes of an index file: ten thousand objects */
+#define STOP_SECONDS 5              /* for what is queued at the end */
 #define PIECE (256 * 1024)
 #define FULL_SECONDS 5     /* without a write, when the disk is full in spite of all */
 #define WARNING_SECONDS 10 /* between two log lines of writes that fail */
@@ -62,7 +63,7 @@ bool store_queue_write(struct store *store, struct object *object)
 
 void store_queue_removal(struct store *store, const uint8_t name[CONTENT_NAME])
 {
-    struct store_job *job = job_new(JOB_REMOVE_CONTENT);
+    struct store_job *job = store->released ? NULL : job_new(JOB_REMOVE_CONTENT);
 
     if (job == NULL)
         return; /* the walk of the next start removes it */
@@ -515,12 +516,15 @@ static void *store_thread(void *arg)
         }
         if (stopping)
             break;
-        if (scanning && !store_scan_step(store)) {
+        if (scanning && !store_read_index(store) && !store_scan_step(store)) {
             pthread_mutex_lock(&store->lock);
             store->indexing = false;
             pthread_mutex_unlock(&store->lock);
         }
     }
+    while (store->disk_usable && store_read_index(store)) {
+    }
+    store_end_index(store);
     if (store->disk_usable)
         store_write_index(store);
     return NULL;
@@ -530,8 +534,12 @@ int store_start_thread(struct store *store)
 {
     if (store->directory == NULL)
         return 0;
-    /* Opened before anything is asked: what it holds is served from the first moment on. */
+    /* Opened before anything is asked: what it holds is served from the first moment on. A small
+     * index is read at once too, a large one while requests are served. */
     store_open_directory(store);
+    if (store->disk_usable && disk_index_size(store->disk) <= INDEX_AT_ONCE)
+        while (store_read_index(store)) {
+        }
     store->has_thread = pthread_create(&store->thread, NULL, store_thread, store) == 0;
     return store->has_thread ? 0 : DIVE_E_NOMEM;
 }
@@ -546,4 +554,17 @@ void store_stop_thread(struct store *store)
     pthread_mutex_unlock(&store->lock);
     pthread_join(store->thread, NULL);
     store->has_thread = false;
+}
+
+/* Locked. What came too late for the thread: it is somebody else's directory by now. */
+void store_drop_jobs(struct store *store)
+{
+    struct store_job *job;
+
+    while ((job = STAILQ_FIRST(&store->jobs)) != NULL) {
+        STAILQ_REMOVE_HEAD(&store->jobs, link);
+        object_unref(&job->object);
+        free(job);
+    }
+    store->queued = store->queued_bytes = store->queued_files = 0;
 }

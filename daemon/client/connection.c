@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "client/census.h"
+#include "client/proxy_protocol.h"
+#include "client/transparent.h"
 #include "client/tunnel.h"
 #include "core/log.h"
 #include "exchange/access_log.h"
@@ -28,6 +30,7 @@ static const char *const client_state_words[] = {
 
 static void client_on_event(void *arg, unsigned events);
 static void client_read_head(struct client_connection *c);
+static void client_read_proxy_header(struct client_connection *c);
 
 void client_connection_set_state(struct client_connection *c, enum client_state next)
 {
@@ -64,7 +67,8 @@ static void client_end(struct client_connection *c, bool in_order, const char *w
         stream_abort(&c->channel.stream);
     channel_release(&c->channel);
     TAILQ_REMOVE(&c->worker->clients, c, link);
-    census_leave((const struct sockaddr *)&c->peer);
+    if (c->counted)
+        census_leave((const struct sockaddr *)&c->peer);
     atomic_fetch_sub_explicit(&c->worker->shared->connections, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&metrics.connections, 1, memory_order_relaxed);
     loop_later(&c->worker->loop, &c->node, client_destroy);
@@ -208,8 +212,19 @@ static void client_refuse(struct client_connection *c, int error)
         client_connection_finish(c, EXCHANGE_LINGER);
 }
 
+/* Where the client of a transparent listener connected to, as host and port. */
+static void client_destination(const struct client_connection *c, struct http_authority *out)
+{
+    *out = (struct http_authority){
+        .kind = strchr(c->route, ':') != NULL ? HTTP_HOST_IPV6 : HTTP_HOST_IPV4,
+        .port = c->tunnel.port,
+    };
+    snprintf(out->host, sizeof(out->host), "%s", c->route);
+}
+
 static void client_start_exchange(struct client_connection *c, struct http_head *head)
 {
+    struct http_authority destination;
     struct exchange_start start = {
         .worker = c->worker,
         .runtime = c->runtime,
@@ -218,13 +233,18 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
         .peer = &c->peer,
         .peer_text = c->peer_text,
         .listener = c->listener,
+        .listener_name = c->listener_name,
         .tls = c->tls,
         .fixed = c->in_tunnel ? &c->tunnel : NULL,
-        .route = c->in_tunnel ? c->route : NULL,
+        .route = c->in_tunnel || c->transparent ? c->route : NULL,
         .done = client_on_exchange_done,
         .arg = c,
     };
 
+    if (c->transparent) {
+        client_destination(c, &destination);
+        start.destination = &destination;
+    }
     client_connection_set_state(c, CLIENT_EXCHANGE);
     if (exchange_start(&c->exchange, &start) != 0) {
         http_head_clear(head);
@@ -240,7 +260,7 @@ static void client_start_request(struct client_connection *c, struct http_head *
         runtime_unref(&c->runtime);
         c->runtime = runtime_ref(c->worker->runtime);
     }
-    if (dive_span_eq(head->method, "CONNECT") && !c->in_tunnel) {
+    if (dive_span_eq(head->method, "CONNECT") && !c->in_tunnel && !c->transparent) {
         client_connection_set_state(c, CLIENT_TUNNEL);
         tunnel_start(c, head);
         return;
@@ -303,7 +323,7 @@ void client_connection_read_requests(struct client_connection *c)
     client_connection_set_state(c, CLIENT_HEAD);
     stream_set_owner(&c->channel.stream, client_on_event, c);
     c->scan = (struct http_scan){0};
-    if (c->worker->draining && buffer_length(&c->channel.in) == 0) {
+    if (c->worker->draining && !c->worker->patient && buffer_length(&c->channel.in) == 0) {
         client_end(c, true, "draining");
         return;
     }
@@ -353,6 +373,9 @@ static void client_on_event(void *arg, unsigned events)
     struct client_connection *c = arg;
 
     switch (c->state) {
+    case CLIENT_PROXY_HEADER:
+        client_read_proxy_header(c);
+        break;
     case CLIENT_HEAD:
         client_read_head(c);
         break;
@@ -387,45 +410,143 @@ static void client_name_peer(struct client_connection *c)
     snprintf(c->peer_text, sizeof(c->peer_text), "%s", address);
 }
 
+/* It is known who the client is. `destination`: what a PROXY header says, or NULL. */
+static void client_begin(struct client_connection *c, const struct sockaddr_storage *destination)
+{
+    const struct config_listener *how = &c->runtime->config->listeners.v[c->listener];
+
+    if (how->mode != CONFIG_LISTENER_TRANSPARENT) {
+        client_connection_read_requests(c);
+        return;
+    }
+    client_connection_set_state(c, CLIENT_TUNNEL);
+    transparent_start(c, destination);
+}
+
+/* The header is consumed; what follows in `in` is the client's. */
+static void client_take_proxy_header(struct client_connection *c, const struct proxy_header *header)
+{
+    if (header->has_addresses) {
+        log_debug("client", "%s speaks for another", c->peer_text);
+        c->peer = header->source;
+        client_name_peer(c);
+    }
+    c->counted = census_enter((const struct sockaddr *)&c->peer,
+                              c->runtime->config->limits.connections_per_client);
+    if (!c->counted) {
+        metrics_add(&metrics.connections_refused, 1);
+        client_end(c, false, "limits.connections-per-client");
+        return;
+    }
+    client_begin(c, header->has_addresses ? &header->destination : NULL);
+}
+
+static void client_read_proxy_header(struct client_connection *c)
+{
+    struct proxy_header header;
+    ssize_t n = channel_fill(&c->channel, PROXY_HEADER_MAX + CHANNEL_READ_SIZE);
+
+    switch (
+        proxy_header_parse(buffer_data(&c->channel.in), buffer_length(&c->channel.in), &header)) {
+    case PROXY_HEADER_OK:
+        loop_timer_stop(&c->timer);
+        buffer_consume(&c->channel.in, header.length);
+        client_take_proxy_header(c, &header);
+        return;
+    case PROXY_HEADER_MORE:
+        if (n == STREAM_EOF || n == STREAM_ERROR)
+            client_end(c, n == STREAM_EOF, "the client left");
+        else
+            stream_want(&c->channel.stream, STREAM_READ);
+        return;
+    case PROXY_HEADER_MALFORMED:
+        break;
+    }
+    log_info("client", "%s: closed: its connection does not begin with a PROXY protocol header",
+             c->peer_text);
+    metrics_add(&metrics.connections_refused, 1);
+    client_end(c, false, "no PROXY protocol header");
+}
+
+/* Takes no part in the census yet: it is the load balancer's connection, not a client's. */
+static void client_await_proxy_header(struct client_connection *c)
+{
+    client_connection_set_state(c, CLIENT_PROXY_HEADER);
+    loop_timer_set(&c->timer, c->runtime->config->timeouts.client_head_ms);
+    stream_want(&c->channel.stream, STREAM_READ);
+}
+
+/* False: the connection is closed, nobody vouches for who is behind it. */
+static bool client_may_speak_for_others(const struct config_listener *how, int fd,
+                                        const struct sockaddr_storage *peer)
+{
+    struct client_connection named = {.peer = *peer};
+
+    if (config_networks_match(&how->proxy_protocol, (const struct sockaddr *)peer))
+        return true;
+    client_name_peer(&named);
+    log_info("client", "%s: closed: not in listeners[].proxy-protocol of %s", named.peer_text,
+             how->address.text);
+    metrics_add(&metrics.connections_refused, 1);
+    close(fd);
+    return false;
+}
+
 void client_connection_open(struct worker *worker, unsigned listener, int fd,
                             const struct sockaddr_storage *peer)
 {
+    const struct config_listener *how = &worker->runtime->config->listeners.v[listener];
     struct client_connection *c = NULL;
     unsigned max = worker->runtime->config->limits.connections_per_client;
+    bool by_header = how->proxy_protocol.n > 0;
 
-    if (!census_enter((const struct sockaddr *)peer, max)) {
+    if (by_header && !client_may_speak_for_others(how, fd, peer))
+        return;
+    if (!by_header && !census_enter((const struct sockaddr *)peer, max)) {
         static const char answer[] = "HTTP/1.1 429 Too Many Requests\r\n"
                                      "Proxy-Status: dived; error=connection_limit_reached; "
                                      "details=\"limits.connections-per-client\"\r\n"
                                      "Content-Length: 0\r\nConnection: close\r\n\r\n";
 
         metrics_add(&metrics.connections_refused, 1);
-        (void)!write(fd, answer, sizeof(answer) - 1);
+        if (how->mode != CONFIG_LISTENER_TRANSPARENT) /* who knows what is spoken there */
+            (void)!write(fd, answer, sizeof(answer) - 1);
         close(fd);
         return;
     }
     c = calloc(1, sizeof(*c));
     if (c == NULL) {
-        census_leave((const struct sockaddr *)peer);
+        if (!by_header)
+            census_leave((const struct sockaddr *)peer);
         close(fd);
         return;
     }
     c->worker = worker;
     c->runtime = runtime_ref(worker->runtime);
     c->listener = listener;
+    if (listener < c->runtime->config->listeners.n)
+        snprintf(c->listener_name, sizeof(c->listener_name), "%s",
+                 c->runtime->config->listeners.v[listener].name);
     c->peer = *peer;
+    c->counted = !by_header;
     client_name_peer(c);
     loop_timer_init(&c->timer, &worker->loop, client_on_timeout, c);
     stream_init(&c->channel.stream, &worker->loop, fd, client_on_event, c);
     TAILQ_INSERT_TAIL(&worker->clients, c, link);
     atomic_fetch_add_explicit(&worker->shared->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&metrics.connections, 1, memory_order_relaxed);
-    client_connection_read_requests(c);
+    if (by_header)
+        client_await_proxy_header(c);
+    else
+        client_begin(c, NULL);
 }
 
 bool client_connection_drain(struct client_connection *c)
 {
-    if (c->state != CLIENT_HEAD || buffer_length(&c->channel.in) > 0)
+    bool idle = c->state == CLIENT_HEAD || c->state == CLIENT_PROXY_HEADER ||
+                (c->state == CLIENT_TUNNEL && tunnel_is_untouched(c->tunnel_start));
+
+    if (!idle || buffer_length(&c->channel.in) > 0)
         return false;
     client_end(c, true, "draining");
     return true;

@@ -8,6 +8,9 @@
  *               |                                                    |
  *               +--CONNECT--> TUNNEL (tunnel.c) --TLS--> HANDSHAKE --> HEAD (within the tunnel)
  *                               `--relayed until both sides are done--> CLOSED
+ *
+ * Before HEAD there may be PROXY_HEADER (listeners[].proxy-protocol). On a transparent listener
+ * TUNNEL comes first.
  */
 #ifndef DIVED_CLIENT_CONNECTION_H
 #define DIVED_CLIENT_CONNECTION_H
@@ -16,6 +19,7 @@
 
 /* clang-format off */
 #define CLIENT_STATES(X)         \
+    X(PROXY_HEADER, "proxy-header") \
     X(HEAD, "head")              \
     X(EXCHANGE, "exchange")      \
     X(TUNNEL, "tunnel")          \
@@ -38,11 +42,17 @@ struct client_connection {
     struct sockaddr_storage peer;
     char peer_text[64];
     unsigned listener;
+    char listener_name[CONFIG_NAME_MAX + 1]; /* of when it was accepted */
 
     bool tls;                     /* we accepted TLS on it */
-    bool in_tunnel;               /* and/or it is the inside of a CONNECT */
+    bool counted;                 /* by the census */
+    bool in_tunnel;               /* and/or it is the inside of a CONNECT, or of TLS that came by a
+                                   * transparent listener */
     struct http_authority tunnel; /* then: what every request in it must be for */
     char route[HTTP_HOST_MAX];    /* and the host that CONNECT named */
+    /* Connected to `route`, an address, and tunnel.port; the firewall sent it to us instead. In the
+     * clear (not in_tunnel) each request says in its Host whom it is for. */
+    bool transparent;
 
     struct http_scan scan;
     unsigned requests;

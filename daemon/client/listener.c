@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/connection.h"
+#include "client/original_destination.h"
 #include "core/log.h"
 
 #define LISTENER_BACKLOG 4096
@@ -68,8 +69,9 @@ static void listener_on_connection(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-int listener_bind(const struct config_address *address, bool shared)
+int listener_bind(const struct config_listener *how, bool shared)
 {
+    const struct config_address *address = &how->address;
     int one = 1, saved;
     int fd = socket(address->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -79,6 +81,7 @@ int listener_bind(const struct config_address *address, bool shared)
     if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
         (address->addr.ss_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0) ||
+        (how->tproxy && original_destination_allow_foreign(fd, address->addr.ss_family) != 0) ||
         bind(fd, (const struct sockaddr *)&address->addr, address->len) != 0 ||
         listen(fd, LISTENER_BACKLOG) != 0) {
         saved = errno;
@@ -115,6 +118,11 @@ int listener_open(struct worker *worker, unsigned index, const struct config_add
     }
     TAILQ_INSERT_TAIL(&worker->listeners, listener, link);
     return 0;
+}
+
+int listener_allow_foreign(struct listener *listener)
+{
+    return original_destination_allow_foreign(listener->fd, listener->address.ss_family);
 }
 
 static void listener_destroy(struct loop_node *node)

@@ -20,13 +20,16 @@ struct listener {
     TAILQ_ENTRY(listener) link;
 };
 
-/* A bound, listening socket; `shared`: with SO_REUSEPORT. -1 with errno set. Not shared it can't be
- * had while anybody listens there, another process of ours with SO_REUSEPORT included. */
-int listener_bind(const struct config_address *address, bool shared);
+/* A bound, listening socket; `shared`: with SO_REUSEPORT. -1 with errno set (EPERM: `tproxy`
+ * without CAP_NET_ADMIN). Not shared it can't be had while anybody listens there, another process
+ * of ours with SO_REUSEPORT included. */
+int listener_bind(const struct config_listener *how, bool shared);
 
 /* Takes over `fd`. 0 or a negative DIVE_E*. */
 int listener_open(struct worker *worker, unsigned index, const struct config_address *address,
                   int fd) DIVE_MUST_USE;
+/* `tproxy` was switched on by a reload. -1 with errno set. */
+int listener_allow_foreign(struct listener *listener);
 void listener_close(struct listener *listener);
 
 #endif

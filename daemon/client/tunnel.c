@@ -2,7 +2,7 @@
  *
  * tunnel: see tunnel.h.
  */
-#include "client/tunnel.h"
+#include "client/tunnel_private.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -11,58 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/relay.h"
 #include "client/sniff.h"
+#include "client/transparent.h"
+#include "core/log.h"
 #include "exchange/access_log.h"
 #include "exchange/error_page.h"
 #include "http/media.h"
+#include "http/via.h"
 #include "lib/domain.h"
-#include "origin/pool.h"
 #include "tls/accept.h"
-#include "tls/client_hello.h"
 
 /* How long a client may take to say something in a tunnel that leads nowhere, so that it can be
  * told. */
 #define TUNNEL_LAST_WORDS_MS 3000
-
-/* clang-format off */
-#define TUNNEL_STATES(X)      \
-    X(CHECK, "check")         \
-    X(DIAL, "dial")           \
-    X(REPLY, "reply")         \
-    X(SNIFF, "sniff")         \
-    X(RELAY, "relay")         \
-    X(END, "end")
-/* clang-format on */
-
-enum tunnel_state {
-#define X(id, word) TUNNEL_##id,
-    TUNNEL_STATES(X)
-#undef X
-};
-
-struct tunnel {
-    struct client_connection *client;
-    enum tunnel_state state;
-    struct http_head head;
-    struct http_url url; /* authority-form */
-    char id[EXCHANGE_ID_SIZE];
-    int64_t started_ms, started_unix;
-    bool spliced;      /* interception.splice names it, or interception is off */
-    bool origin_spoke; /* before the client did */
-    bool relayed;      /* bytes were passed on unseen */
-    bool decided;      /* what the client speaks is known; the dial's end is waited for */
-    struct origin_failure failure; /* status 0: none so far */
-    struct dial *dial;
-    struct channel origin; /* connected, unseen so far; fd -1 when a pooled connection will do */
-    struct sockaddr_storage origin_peer;
-    struct relay relay;
-    struct loop_timer timer;
-    struct loop_node node;
-    int status;
-    char error[400];
-};
 
 static const char *const tunnel_state_words[] = {
 #define X(id, word) [TUNNEL_##id] = word,
@@ -70,11 +31,10 @@ static const char *const tunnel_state_words[] = {
 #undef X
 };
 
-static void tunnel_sniff(struct tunnel *t);
 static void tunnel_on_client(void *arg, unsigned events);
 static void tunnel_on_origin(void *arg, unsigned events);
 
-static void tunnel_set_state(struct tunnel *t, enum tunnel_state next)
+void tunnel_set_state(struct tunnel *t, enum tunnel_state next)
 {
     assert(t->state != TUNNEL_END && next > t->state);
     log_debug("client", "%s %s -> %s", t->id, tunnel_state_words[t->state],
@@ -94,7 +54,7 @@ static void tunnel_destroy(struct loop_node *node)
 }
 
 /* `logged`: it was refused or relayed; what is intercepted logs each request instead. */
-static void tunnel_end(struct tunnel *t, bool logged)
+void tunnel_end(struct tunnel *t, bool logged)
 {
     struct client_connection *c = t->client;
 
@@ -124,9 +84,21 @@ static void tunnel_end(struct tunnel *t, bool logged)
             .listener = c->listener,
         };
 
+        if (t->how != NULL) { /* nobody has asked for anything: by the name, if there was one */
+            http_authority_format(t->url.authority, &c->tunnel, 0);
+            entry.method = (struct dive_span){0};
+            entry.url = c->tunnel.host[0] != '\0' ? t->url.authority : NULL;
+            entry.host = c->tunnel.host[0] != '\0' ? c->tunnel.host : NULL;
+        }
         access_log_entry(&c->worker->log_line, &entry);
     }
     loop_later(&c->worker->loop, &t->node, tunnel_destroy);
+}
+
+bool tunnel_is_untouched(const struct tunnel *t)
+{
+    return t->state == TUNNEL_SNIFF && t->how != NULL && !t->decided && !t->origin_spoke &&
+           buffer_length(&t->client->channel.in) == 0;
 }
 
 void tunnel_abort(struct tunnel **tunnel, const char *why)
@@ -169,8 +141,7 @@ tunnel_refuse(struct tunnel *t, int status, const char *error_type, const char *
 }
 
 /* After 200 there is no more to say: the client sees its connection break. */
-static void __attribute__((format(printf, 2, 3)))
-tunnel_break(struct tunnel *t, const char *format, ...)
+void tunnel_break(struct tunnel *t, const char *format, ...)
 {
     struct client_connection *c = t->client;
     va_list args;
@@ -178,7 +149,8 @@ tunnel_break(struct tunnel *t, const char *format, ...)
     va_start(args, format);
     vsnprintf(t->error, sizeof(t->error), format, args);
     va_end(args);
-    log_info("client", "%s: tunnel to %s: %s", c->peer_text, t->url.authority, t->error);
+    log_info("client", "%s: %s to %s: %s", c->peer_text, t->how == NULL ? "tunnel" : "connection",
+             t->url.authority, t->error);
     tunnel_end(t, true);
     client_connection_finish(c, EXCHANGE_ABORT);
 }
@@ -194,7 +166,20 @@ static void tunnel_on_relayed(void *arg, bool clean)
     client_connection_finish(c, clean ? EXCHANGE_LINGER : EXCHANGE_ABORT);
 }
 
-static void tunnel_relay(struct tunnel *t);
+/* To what CONNECT named, or the client connected to; straight or through a parent proxy. */
+static int tunnel_start_dial(struct tunnel *t, dial_fn *cb)
+{
+    struct client_connection *c = t->client;
+    char *via = http_via_received(&t->head);
+    struct origin_target target = {false, t->url.at.host, t->url.at.port, NULL, t->parent, via};
+    int r = DIVE_E_NOMEM;
+
+    if (via != NULL)
+        r = origin_dial(c->worker->origins, c->runtime, c->worker->resolver, &target, cb, t,
+                        &t->dial);
+    free(via);
+    return r;
+}
 
 static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *outcome)
 {
@@ -210,7 +195,7 @@ static void tunnel_on_dialed_for_relay(void *arg, const struct dial_outcome *out
     tunnel_relay(t);
 }
 
-static void tunnel_relay(struct tunnel *t)
+void tunnel_relay(struct tunnel *t)
 {
     struct client_connection *c = t->client;
 
@@ -222,9 +207,7 @@ static void tunnel_relay(struct tunnel *t)
         /* A pooled connection stood by, for TLS; this needs one of its own. */
         t->decided = true;
         stream_want(&c->channel.stream, 0);
-        if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
-                       t->url.at.port, c->runtime->config->origins.connect_timeout_ms,
-                       tunnel_on_dialed_for_relay, t, &t->dial) != 0)
+        if (tunnel_start_dial(t, tunnel_on_dialed_for_relay) != 0)
             tunnel_break(t, "no connection could be started");
         return;
     }
@@ -241,7 +224,7 @@ static void tunnel_relay(struct tunnel *t)
 static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route};
+    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
 
     if (t->failure.status != 0)
         origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
@@ -250,20 +233,21 @@ static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
                      &t->origin_peer);
 }
 
-static void tunnel_become_plain(struct tunnel *t)
+void tunnel_become_plain(struct tunnel *t)
 {
     struct client_connection *c = t->client;
 
-    tunnel_hand_over_origin(t, false);
+    if (t->how == NULL) /* else it's each request's Host that says whose connection it is */
+        tunnel_hand_over_origin(t, false);
     tunnel_end(t, false);
-    c->in_tunnel = true;
+    c->in_tunnel = t->how == NULL;
     client_connection_read_requests(c);
 }
 
 /* The name that the certificate is minted for and that requests must be for: the client's SNI, as
  * that is the host it will check the certificate against; else what CONNECT named. False: not a
  * name. */
-static bool tunnel_take_name(struct tunnel *t, const char *sni)
+bool tunnel_take_name(struct tunnel *t, const char *sni)
 {
     struct client_connection *c = t->client;
     char name[DIVE_DOMAIN_BUF];
@@ -278,7 +262,7 @@ static bool tunnel_take_name(struct tunnel *t, const char *sni)
     return true;
 }
 
-static void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
+void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
 {
     struct client_connection *c = t->client;
     struct runtime *runtime = c->runtime;
@@ -329,7 +313,9 @@ static void tunnel_decide(struct tunnel *t, enum sniff_result kind,
                      kind == SNIFF_TLS ? "TLS" : "HTTP");
         return;
     }
-    if (kind == SNIFF_TLS)
+    if (t->how != NULL)
+        transparent_decide(t, kind, hello);
+    else if (kind == SNIFF_TLS)
         tunnel_intercept(t, hello);
     else if (kind == SNIFF_HTTP)
         tunnel_become_plain(t);
@@ -346,6 +332,13 @@ static bool tunnel_pass_banner(struct tunnel *t)
     if (!stream_is_open(&t->origin.stream))
         return true;
     n = channel_fill(&t->origin, CHANNEL_READ_SIZE);
+    if (n == STREAM_EOF && t->origin_spoke && t->how != NULL) {
+        /* It has said all that it had to say, to a client that only listens. */
+        t->relayed = true;
+        tunnel_end(t, true);
+        client_connection_finish(t->client, EXCHANGE_LINGER);
+        return false;
+    }
     if ((n == STREAM_ERROR || n == STREAM_EOF) && t->origin_spoke) {
         tunnel_break(t, "the origin closed the connection before the client said anything");
         return false;
@@ -377,6 +370,8 @@ static bool tunnel_pass_banner(struct tunnel *t)
             return true;
     }
     t->origin_spoke = true;
+    if (t->how != NULL)
+        loop_timer_set(&t->timer, t->client->runtime->config->timeouts.tunnel_idle_ms);
     if (buffer_append(&client->out, buffer_data(&t->origin.in), buffer_length(&t->origin.in),
                       CHANNEL_IN_MAX) != 0) {
         tunnel_break(t, "the origin says too much before the client says anything");
@@ -386,7 +381,7 @@ static bool tunnel_pass_banner(struct tunnel *t)
     return true;
 }
 
-static void tunnel_sniff(struct tunnel *t)
+void tunnel_sniff(struct tunnel *t)
 {
     struct channel *client = &t->client->channel;
     struct client_hello hello;
@@ -406,6 +401,8 @@ static void tunnel_sniff(struct tunnel *t)
         tunnel_break(t, "the client left");
         return;
     }
+    if (t->how != NULL && buffer_length(&client->in) > 0)
+        transparent_client_spoke(t);
     if (!tunnel_pass_banner(t))
         return;
     flushed = channel_flush(client);
@@ -481,7 +478,7 @@ static void tunnel_on_timeout(void *arg)
 {
     struct tunnel *t = arg;
 
-    if (t->state != TUNNEL_END)
+    if (t->state != TUNNEL_END && !(t->how != NULL && transparent_on_timeout(t)))
         tunnel_break(t, "timeout (%s)", tunnel_state_words[t->state]);
 }
 
@@ -512,18 +509,21 @@ static void tunnel_on_dialed(void *arg, const struct dial_outcome *outcome)
     }
 }
 
+bool tunnel_dial_origin(struct tunnel *t)
+{
+    return tunnel_start_dial(t, tunnel_on_dialed) == 0;
+}
+
 static void tunnel_dial(struct tunnel *t)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL};
+    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL, t->parent, NULL};
 
     if (!t->spliced && origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
         tunnel_reply(t);
         return;
     }
-    if (dial_start(&c->worker->loop, c->worker->resolver, c->runtime->guard, t->url.at.host,
-                   t->url.at.port, c->runtime->config->origins.connect_timeout_ms, tunnel_on_dialed,
-                   t, &t->dial) != 0) {
+    if (!tunnel_dial_origin(t)) {
         tunnel_refuse(t, 503, "proxy_internal_error", "no connection could be started");
         return;
     }
@@ -552,29 +552,33 @@ static int tunnel_check(struct tunnel *t, const char **text)
     *text = "CONNECT to this port is not allowed (access.connect-ports)";
     if (!config_port_allowed(config, t->url.at.port))
         return 403;
-    rule = config_rule_match(config, t->url.at.host, peer, NULL);
+    rule = config_rule_match(config, &(struct config_subject){
+                                         .host = t->url.at.host,
+                                         .port = t->url.at.port,
+                                         .scheme = CONFIG_SCHEME_HTTPS,
+                                         .client = peer,
+                                         .listener = c->listener_name,
+                                         .now = worker_now(c->worker),
+                                     });
     *text = "denied by a rule";
     if (rule != NULL && rule->deny)
         return 403;
+    t->parent = runtime_parent(c->runtime, rule);
+    *text = "the connection has been here before";
+    if (http_via_is_loop(&t->head))
+        return 508;
     t->spliced = !config->interception.enabled ||
                  config_hosts_match(&config->interception.splice, t->url.at.host);
     return 0;
 }
 
-void tunnel_start(struct client_connection *c, struct http_head *head)
+struct tunnel *tunnel_new(struct client_connection *c)
 {
     struct tunnel *t = calloc(1, sizeof(*t));
-    const char *text;
-    int status;
 
-    if (t == NULL) {
-        http_head_clear(head);
-        client_connection_close(c, "out of memory");
-        return;
-    }
+    if (t == NULL)
+        return NULL;
     t->client = c;
-    t->head = *head;
-    *head = (struct http_head){0};
     t->origin.stream.fd = -1;
     t->started_ms = loop_now_ms(&c->worker->loop);
     t->started_unix = worker_now(c->worker);
@@ -583,10 +587,29 @@ void tunnel_start(struct client_connection *c, struct http_head *head)
     c->tunnel_start = t;
     stream_set_owner(&c->channel.stream, tunnel_on_client, t);
     stream_want(&c->channel.stream, 0);
+    return t;
+}
+
+void tunnel_start(struct client_connection *c, struct http_head *head)
+{
+    struct tunnel *t = tunnel_new(c);
+    const char *text;
+    int status;
+
+    if (t == NULL) {
+        http_head_clear(head);
+        client_connection_close(c, "out of memory");
+        return;
+    }
+    t->head = *head;
+    *head = (struct http_head){0};
     status = tunnel_check(t, &text);
     if (status != 0) {
-        tunnel_refuse(t, status, status == 403 ? "http_request_denied" : "http_request_error", "%s",
-                      text);
+        tunnel_refuse(t, status,
+                      status == 403   ? "http_request_denied"
+                      : status == 508 ? "proxy_loop_detected"
+                                      : "http_request_error",
+                      "%s", text);
         return;
     }
     c->tunnel = t->url.at;

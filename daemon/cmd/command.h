@@ -107,6 +107,7 @@ void command_print_trace(const json_t *trace);
 int command_status(const struct command *command, int argc, char **argv);
 int command_trace(const struct command *command, int argc, char **argv);
 int command_reload(const struct command *command, int argc, char **argv);
+int command_upgrade(const struct command *command, int argc, char **argv);
 int command_cache(const struct command *command, int argc, char **argv);
 int command_purge(const struct command *command, int argc, char **argv);
 int command_policies(const struct command *command, int argc, char **argv);

@@ -108,7 +108,12 @@ static void download_on_connection(void *arg, struct origin_connection *connecti
 int download_connect(struct download *d)
 {
     const struct config *config = d->runtime->config;
-    struct origin_target target = {d->url.https, d->url.at.host, d->url.at.port, NULL};
+    struct origin_target target = {d->url.https,
+                                   d->url.at.host,
+                                   d->url.at.port,
+                                   NULL,
+                                   runtime_parent_of_url(d->runtime, &d->url),
+                                   NULL};
     int r;
 
     if (d->dns_failed) {

@@ -69,7 +69,7 @@ static int download_write_request(struct download *d)
     struct dive_span head, validator;
     struct http_buffer text;
     struct http_write write = {.add = fields, .content_length = -1, .close = true};
-    char range[48];
+    char range[48], *target = NULL;
     int r;
 
     download_set_fields(d);
@@ -83,9 +83,17 @@ static int download_write_request(struct download *d)
         fields[write.n_add++] = (struct dive_field){{"Range", 5}, dive_span_str(range)};
         fields[write.n_add++] = (struct dive_field){{"If-Range", 8}, validator};
     }
+    if (d->origin->absolute) {
+        target = http_url_string(&d->url, false);
+        if (target == NULL)
+            return HTTP_E_NOMEM;
+        write.proxy_authorization = d->origin->parent->authorization;
+    }
     http_buffer_init(&text, REQUEST_MAX);
-    r = http_write_request(&text, dive_span_str("GET"), dive_span_str(d->url.target),
+    r = http_write_request(&text, dive_span_str("GET"),
+                           dive_span_str(target != NULL ? target : d->url.target),
                            dive_span_str(d->url.authority), &write);
+    free(target);
     if (r == 0)
         r = buffer_append(&d->origin->channel.out, text.p, text.n, REQUEST_MAX);
     http_buffer_clear(&text);
@@ -235,6 +243,10 @@ static int download_parse_head(struct download *d)
         if (r < 0)
             return download_fail(d, EX_PROTOCOL, "%s: the response is not acceptable: %s",
                                  d->url.authority, http_error_text(r));
+        if (d->response.status == 407 && d->origin->absolute)
+            return download_fail(d, EX_NOPERM,
+                                 "%s: parent proxy %s doesn't let us through (status 407)",
+                                 d->url.authority, d->origin->parent->name);
         if (d->response.status >= 200) {
             char *raw = malloc(consumed);
 

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"status", "", "what the running daemon is doing", command_status},
     {"trace", "ID", "how an exchange was judged, by its id in the access log", command_trace},
     {"reload", "", "make the daemon load its configuration anew", command_reload},
+    {"upgrade", "", "have another process, of the binary that is installed now, take over", command_upgrade},
     {"cache", "stats|list|show|purge", "what the daemon has stored", command_cache},
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
     {"policies", "list|forget DOMAIN", "the domains that had a policy; let one go that has given up DNSSEC", command_policies},

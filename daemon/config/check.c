@@ -71,15 +71,46 @@ static bool is_loopback(const struct config_address *address)
     return ntohl(in->sin_addr.s_addr) >> 24 == 127;
 }
 
+static void check_transparent(struct loader *l, size_t i, const struct node *item)
+{
+    static const char *const keys[] = {"tproxy", "other", "no-sni", "ech"};
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    bool enforces = l->cfg->dive.mode == CONFIG_MODE_ENFORCE && l->cfg->interception.enabled;
+
+    if (listener->no_sni == CONFIG_NO_SNI_UNSET)
+        listener->no_sni = enforces ? CONFIG_NO_SNI_CLOSE : CONFIG_NO_SNI_SPLICE;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        return;
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+        if (node_get(item, keys[k]))
+            problems_error(l->problems, key_place(item, keys[k]),
+                           "listeners[%zu].%s: says something about transparent listeners only; "
+                           "write mode: transparent",
+                           i, keys[k]);
+}
+
 static void check_listener(struct loader *l, size_t i, const struct node *item)
 {
-    const struct config_listener *listener = &l->cfg->listeners.v[i];
+    struct config_listener *listener = &l->cfg->listeners.v[i];
 
-    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
-        problems_error(l->problems, key_place(item, "mode"),
-                       "listeners[%zu].mode: transparent is not available in this version; use "
-                       "explicit",
-                       i);
+    if (listener->name && strlen(listener->name) > CONFIG_NAME_MAX)
+        problems_error(l->problems, key_place(item, "name"),
+                       "listeners[%zu].name: is longer than %d characters", i, CONFIG_NAME_MAX);
+    for (size_t j = 0; j < i && listener->name; j++)
+        if (l->cfg->listeners.v[j].name &&
+            strcmp(listener->name, l->cfg->listeners.v[j].name) == 0 && node_get(item, "name")) {
+            problems_error(l->problems, key_place(item, "name"),
+                           "listeners[%zu].name: \"%s\" is that of listeners[%zu] already", i,
+                           listener->name, j);
+            break;
+        }
+    check_transparent(l, i, item);
+    for (size_t j = 0; j < listener->proxy_protocol.n; j++)
+        if (listener->proxy_protocol.v[j].family && listener->proxy_protocol.v[j].prefix == 0)
+            problems_warning(l->problems, key_place(item, "proxy-protocol"),
+                             "listeners[%zu].proxy-protocol: a network of all addresses lets every "
+                             "client choose the address that it is known by",
+                             i);
     for (size_t j = 0; j < i; j++)
         if (same_address(&listener->address, &l->cfg->listeners.v[j].address)) {
             problems_error(l->problems, key_place(item, "address"),
@@ -102,6 +133,9 @@ static void check_addresses(struct loader *l)
                        "listeners: at least one is needed; write [{address: \"127.0.0.1:3128\"}]");
     for (size_t i = 0; item && i < n; i++, item = item->next)
         check_listener(l, i, item);
+    for (size_t i = 0; i < n; i++)
+        if (!l->cfg->listeners.v[i].name)
+            l->cfg->listeners.v[i].name = l->cfg->listeners.v[i].address.text;
     for (size_t i = 0; i < n; i++)
         if (same_address(http, &l->cfg->listeners.v[i].address))
             problems_error(l->problems, place_of(l, "admin.http"),
@@ -160,9 +194,10 @@ static void check_interception(struct loader *l)
 
 static void check_origins(struct loader *l)
 {
-    if (l->cfg->origins.parent)
+    if (l->cfg->origins.parent.user && !l->cfg->origins.parent_password_file)
         problems_error(l->problems, place_of(l, "origins.parent"),
-                       "origins.parent: is not available in this version; write null");
+                       "origins.parent: names a user, whose password is to be in "
+                       "origins.parent-password-file");
     for (size_t i = 0; i < l->cfg->origins.allow_networks.n; i++) {
         const struct config_network *network = &l->cfg->origins.allow_networks.v[i];
 
@@ -308,106 +343,6 @@ static void check_scopes(struct loader *l)
                 i);
 }
 
-/* ---- rules ---- */
-
-static void check_rule(struct loader *l, size_t i, const struct node *item)
-{
-    struct config_rule *rule = &l->cfg->rules.v[i];
-
-    rule->line = item->place.line;
-    if (item->kind != NODE_MAP)
-        return;
-    if (!node_get(item, "host") && !node_get(item, "client") && !node_get(item, "path"))
-        problems_error(l->problems, item->place,
-                       "rules[%zu]: needs a host, a client or a path; write host: \"*\" for "
-                       "everything",
-                       i);
-    if (!node_get(item, "mode") && !node_get(item, "browsers") && !node_get(item, "deny"))
-        problems_error(l->problems, item->place,
-                       "rules[%zu]: does nothing; give a mode, browsers or deny", i);
-    if (rule->deny && (rule->mode || rule->browsers))
-        problems_error(l->problems, key_place(item, "deny"),
-                       "rules[%zu]: what is denied is not verified; leave out deny, or mode and "
-                       "browsers",
-                       i);
-}
-
-static int compare_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
-static int compare_criteria(const void *a, const void *b)
-{
-    const struct config_rule *x = *(struct config_rule *const *)a;
-    const struct config_rule *y = *(struct config_rule *const *)b;
-    int c = compare_text(x->host, y->host);
-
-    if (c == 0)
-        c = compare_text(x->path, y->path);
-    if (c == 0)
-        c = memcmp(&x->client, &y->client, sizeof(x->client));
-    return c;
-}
-
-static int compare_rules(const void *a, const void *b)
-{
-    const struct config_rule *x = *(struct config_rule *const *)a;
-    const struct config_rule *y = *(struct config_rule *const *)b;
-    int c = compare_criteria(a, b);
-
-    return c ? c : (x > y) - (x < y); /* in the order of the file */
-}
-
-/* First match wins: a rule with the criteria of an earlier one can't be reached. Sorted, since
- * there may be very many. */
-static void check_repeated(struct loader *l)
-{
-    size_t n = l->cfg->rules.n;
-    struct config_rule **sorted = calloc(n, sizeof(struct config_rule *));
-
-    if (!sorted) {
-        l->nomem |= n > 0;
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &l->cfg->rules.v[i];
-    qsort(sorted, n, sizeof(*sorted), compare_rules);
-    for (size_t i = 1; i < n; i++) {
-        const struct config_rule *rule = sorted[i];
-
-        if ((rule->host || rule->path || rule->client.family) &&
-            compare_criteria(&sorted[i - 1], &sorted[i]) == 0)
-            problems_warning(
-                l->problems, (struct place){rule->line, 1},
-                "rules[%zu]: is never reached: the rule in line %u has the same criteria",
-                (size_t)(rule - l->cfg->rules.v), sorted[i - 1]->line);
-    }
-    free(sorted);
-}
-
-static void check_rules(struct loader *l)
-{
-    const struct node *item = load_items_of(l, NULL, "rules");
-    size_t n = l->cfg->rules.n;
-    unsigned catch_all = 0; /* the line */
-
-    for (size_t i = 0; item && i < n; i++, item = item->next) {
-        const struct config_rule *rule = &l->cfg->rules.v[i];
-
-        check_rule(l, i, item);
-        if (catch_all > 0)
-            problems_warning(l->problems, item->place,
-                             "rules[%zu]: is never reached: the rule in line %u matches everything",
-                             i, catch_all);
-        else if (rule->host && strcmp(rule->host, "*") == 0 && !node_get(item, "path") &&
-                 !node_get(item, "client"))
-            catch_all = item->place.line;
-    }
-    if (catch_all == 0 && l->problems->errors == 0)
-        check_repeated(l);
-}
-
 /* ---- quantities ---- */
 
 /* `small` may not be larger than `large`; a default of it gives way. */
@@ -444,9 +379,6 @@ static void check_hold(struct loader *l)
     check_order(l, "hold.memory", &cfg->hold.memory, "hold.max-size", cfg->hold.max_size, true);
     check_order(l, "hold.keepalive", &cfg->hold.keepalive_ms, "hold.timeout", cfg->hold.timeout_ms,
                 false);
-    if (cfg->hold.release == CONFIG_RELEASE_TRICKLE)
-        problems_error(l->problems, place_of(l, "hold.release"),
-                       "hold.release: trickle is not available in this version; use verdict");
 }
 
 static void check_limits(struct loader *l)
@@ -516,7 +448,7 @@ void check_config(struct loader *l)
     check_stubs(l);
     check_unbound(l);
     check_scopes(l);
-    check_rules(l);
+    rule_check(l);
     check_hold(l);
     check_limits(l);
     check_access(l);

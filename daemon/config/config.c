@@ -47,6 +47,15 @@ const char *config_mode_word(enum config_mode mode)
     return words[mode];
 }
 
+const char *config_release_word(enum config_release release)
+{
+#define X(id, word) word,
+    static const char *const words[] = {CONFIG_RELEASE(X)};
+#undef X
+
+    return words[release];
+}
+
 const char *config_browsers_word(enum config_browsers browsers)
 {
 #define X(id, word) word,

@@ -13,6 +13,8 @@
  *      check.c       what no single key can tell: contradictions, repetitions, risks
  *      match.c       the questions that the data path asks of it
  *      paths.c       the files that it names
+ *      rule.h        rules: who decides about a request
+ *      types.h       plain values; words.h: those that are words
  *      reference.c   table -> docs/configuration.md
  *      arena, problems: memory that goes at once, the list of findings
  *
@@ -31,6 +33,8 @@
 #include <sys/socket.h>
 
 #include "config/match.h"
+#include "config/rule.h"
+#include "config/types.h"
 #include "config/words.h"
 #include "core/log.h"
 #include "lib/error.h"
@@ -39,33 +43,15 @@
 #define CONFIG_PROBLEMS_MAX 20 /* errors, and as many warnings; what comes after is counted */
 #define CONFIG_LIST_MAX 65536  /* entries of one list */
 
-/* An address to listen on. `text` is as given and names it in logs and metrics. */
-struct config_address {
-    const char *text;
-    struct sockaddr_storage addr;
-    socklen_t len; /* 0: there is none */
-};
-
-/* A network in CIDR notation; an IPv4 network also matches its v4-mapped IPv6 addresses. */
-struct config_network {
-    int family; /* AF_INET, AF_INET6; 0: there is none */
-    uint8_t bytes[16];
-    unsigned prefix; /* bits */
-};
-
-struct config_networks {
-    struct config_network *v;
-    size_t n;
-};
-
-struct config_strings {
-    const char **v;
-    size_t n;
-};
-
 struct config_listener {
+    const char *name; /* of rules; the address's text unless given */
     struct config_address address;
     enum config_listener_mode mode;
+    bool tproxy;                           /* connections come by TPROXY, not by REDIRECT */
+    enum config_other_protocols other;     /* transparent: neither TLS nor HTTP */
+    enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
+    enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
+    struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
 };
 
 /* A DNS server as libunbound takes it. */
@@ -94,17 +80,6 @@ struct config_scope {
     const char *media_type; /* "type/subtype" or "type/" "*", any case, or NULL */
 };
 
-/* All criteria that are given must hold. At least one criterion and one action are given. */
-struct config_rule {
-    const char *host;              /* host glob, lower case, or NULL */
-    struct config_network client;  /* family 0: any */
-    const char *path;              /* path glob, or NULL */
-    enum config_mode mode;         /* UNSET: as dive.mode says */
-    enum config_browsers browsers; /* UNSET: as dive.browsers says */
-    bool deny;                     /* refuse the request: 403, whatever DIVE would say */
-    unsigned line;                 /* in the file, for logs and traces */
-};
-
 struct config {
     const char *file; /* the name it was loaded from */
     unsigned workers; /* 0: auto, one per CPU that we may use */
@@ -116,7 +91,7 @@ struct config {
         bool seccomp, landlock;
     } sandbox;
     struct {
-        struct config_listener *v; /* at least one; explicit only in this version */
+        struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
     struct {
@@ -137,7 +112,8 @@ struct config {
         int64_t connect_timeout_ms;
         struct config_networks allow_networks; /* holes in the guard against internal addresses */
         unsigned pool_size_per_host;           /* idle connections kept, a host and worker */
-        const char *parent;                    /* always NULL in this version */
+        struct config_parent parent;           /* kind UNSET: none */
+        const char *parent_password_file;      /* NULL: none */
     } origins;
     struct {
         const char *trust_anchor_file; /* at most one; none: an option in unbound names them */
@@ -183,6 +159,8 @@ struct config {
         int64_t timeout_ms;
         int64_t keepalive_ms; /* 0: no interim responses */
         enum config_release release;
+        int64_t tail;                /* bytes that stay until the verdict; release: tail, trickle */
+        int64_t trickle_interval_ms; /* between two pieces; release: trickle */
     } hold;
     struct {
         const char *directory; /* NULL: memory only */
@@ -197,11 +175,12 @@ struct config {
     } state;
     struct {
         struct config_networks clients;
-        struct {
-            uint16_t *v;
-            size_t n;
-        } connect_ports;
+        struct config_ports connect_ports;
     } access;
+    struct {
+        bool enabled;                /* the proxy answers requests for itself */
+        struct config_strings names; /* host globs, lower case: names that are ours */
+    } welcome;
     struct {
         struct config_rule *v;
         size_t n;
@@ -225,6 +204,7 @@ struct config {
         int64_t origin_pool_idle_ms;
         int64_t tunnel_idle_ms;
         int64_t drain_ms;
+        int64_t upgrade_drain_ms; /* the same, of a process that has a successor */
     } timeouts;
     struct {
         const char *access; /* path, "-", or NULL: off */

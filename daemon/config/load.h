@@ -40,6 +40,9 @@ struct loader {
 void load_value(struct loader *l, size_t index, const char *name, const struct node *node,
                 void *target);
 
+/* rule_check.c: what the rules say that can't be, and what is in vain. */
+void rule_check(struct loader *l);
+
 /* All entries of list `key` as nodes, in the order of the configuration's array. NULL: default. */
 const struct node *load_items_of(const struct loader *l, const char *section, const char *key);
 

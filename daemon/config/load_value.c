@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/time_window.h"
 #include "config/value.h"
 #include "lib/policy_record.h"
 
@@ -132,6 +133,37 @@ static int read_bool(struct target *t, const char *text, void *out)
     return r;
 }
 
+static int read_switch(struct target *t, const char *text, void *out)
+{
+    unsigned value;
+    bool on = false;
+    int r = read_bool(t, text, &on);
+
+    if (r)
+        return r;
+    value = on ? CONFIG_SWITCH_ON : CONFIG_SWITCH_OFF;
+    memcpy(out, &value, sizeof(value));
+    return 0;
+}
+
+static int read_window(struct target *t, const char *text, void *out)
+{
+    struct config_window window;
+    int r = value_window(text, &window, &t->why);
+
+    if (r == 0)
+        memcpy(out, &window, sizeof(window));
+    return r;
+}
+
+static int read_component(struct target *t, const char *text, void *out)
+{
+    char component[VALUE_COMPONENT_BUF];
+    int r = value_component(text, component, &t->why);
+
+    return r ? r : keep(t, component, out);
+}
+
 static int read_word(struct target *t, const char *text, void *out)
 {
     unsigned value;
@@ -173,6 +205,32 @@ static int read_network(struct target *t, const char *text, void *out)
     return r;
 }
 
+static int read_parent(struct target *t, const char *text, void *out)
+{
+    struct config_parent parent = {0};
+    struct value_parent value;
+    int r;
+
+    if ((schema[t->index].flags & SCHEMA_OPEN) && strcmp(text, "direct") == 0) {
+        parent.kind = CONFIG_PARENT_DIRECT;
+        memcpy(out, &parent, sizeof(parent));
+        return 0;
+    }
+    r = value_parent(text, &value, &t->why);
+    if (r)
+        return r;
+    parent =
+        (struct config_parent){.kind = CONFIG_PARENT_PROXY, .tls = value.tls, .port = value.port};
+    (void)keep(t, value.host, &parent.host);
+    if (value.user[0] != '\0')
+        (void)keep(t, value.user, &parent.user);
+    parent.name = no_memory(t->l, arena_printf(&t->l->own->arena,
+                                               strchr(value.host, ':') ? "[%s]:%u" : "%s:%u",
+                                               value.host, value.port));
+    memcpy(out, &parent, sizeof(parent));
+    return 0;
+}
+
 /* Names, in the form that value_net.c gives them. */
 static int read_name(struct target *t, const char *text, void *out)
 {
@@ -207,6 +265,12 @@ static int read_text(struct target *t, const char *text, void *out)
     case SCHEMA_PATH_GLOB:
         r = value_path_glob(text, &t->why);
         break;
+    case SCHEMA_NAME:
+        r = value_name(text, &t->why);
+        break;
+    case SCHEMA_METHOD:
+        r = value_method(text, &t->why);
+        break;
     case SCHEMA_SCOPE_NAME:
         r = value_scope_name(text, &t->why);
         break;
@@ -218,9 +282,6 @@ static int read_text(struct target *t, const char *text, void *out)
         break;
     case SCHEMA_USER_AGENT:
         r = value_user_agent(text, &t->why);
-        break;
-    case SCHEMA_URL:
-        r = 0;
         break;
     default:
         break;
@@ -280,6 +341,12 @@ static int read_scalar(struct target *t, void *out)
         return read_quantity(t, text, out);
     case SCHEMA_BOOL:
         return read_bool(t, text, out);
+    case SCHEMA_SWITCH:
+        return read_switch(t, text, out);
+    case SCHEMA_WINDOW:
+        return read_window(t, text, out);
+    case SCHEMA_COMPONENT:
+        return read_component(t, text, out);
     case SCHEMA_WORD:
     case SCHEMA_VERSION:
         return read_word(t, text, out);
@@ -292,6 +359,8 @@ static int read_scalar(struct target *t, void *out)
         return read_address(t, text, out);
     case SCHEMA_NETWORK:
         return read_network(t, text, out);
+    case SCHEMA_PARENT:
+        return read_parent(t, text, out);
     case SCHEMA_HOST_GLOB:
     case SCHEMA_DNS_NAME:
     case SCHEMA_ZONE:
@@ -334,6 +403,19 @@ static void load_one(struct loader *l, size_t index, const char *name, const str
     }
 }
 
+/* A single value where a list may stand (SCHEMA_ONE). */
+static void load_list_of_one(struct loader *l, size_t index, const char *name,
+                             const struct node *node, void *out)
+{
+    size_t size = schema_type_size(schema[index].type);
+    struct config_list list = {no_memory(l, arena_array(&l->own->arena, 1, size)), 1};
+
+    if (!list.v)
+        return;
+    load_one(l, index, name, node, list.v);
+    memcpy(out, &list, sizeof(list));
+}
+
 static void load_list(struct loader *l, size_t index, const char *name, const struct node *node,
                       void *out)
 {
@@ -341,6 +423,15 @@ static void load_list(struct loader *l, size_t index, const char *name, const st
     size_t size = schema_type_size(key->type);
     struct config_list list = {NULL, node->n};
 
+    if ((key->flags & SCHEMA_ONE) && node->kind != NODE_LIST) {
+        load_list_of_one(l, index, name, node, out);
+        return;
+    }
+    if ((key->flags & SCHEMA_ONE) && node->n == 0) {
+        problems_error(l->problems, node->place,
+                       "%s: is empty; name a value, or leave the key out for any", name);
+        return;
+    }
     if (node->kind == NODE_SCALAR && !node_is_null(node)) {
         problems_error(l->problems, node->place, "%s: must be a list of %s; write [%.60s]", name,
                        schema_type_plural(key->type), node->text);

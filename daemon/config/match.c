@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * match: globs, networks and the first rule that fits.
+ * match: globs and networks.
  */
 #include "config/match.h"
 
@@ -57,6 +57,61 @@ static bool same_ip(const char *glob, struct dive_span host)
     return n > 0 && ip_bytes(host, b) == n && memcmp(a, b, n) == 0;
 }
 
+bool config_host_address(const char *host, struct sockaddr_storage *out)
+{
+    uint8_t bytes[16];
+    size_t n = ip_bytes(bare_host(host), bytes);
+
+    *out = (struct sockaddr_storage){0};
+    if (n == 4) {
+        out->ss_family = AF_INET;
+        memcpy(&((struct sockaddr_in *)out)->sin_addr, bytes, n);
+    } else if (n == 16) {
+        out->ss_family = AF_INET6;
+        memcpy(&((struct sockaddr_in6 *)out)->sin6_addr, bytes, n);
+    }
+    return n > 0;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+/* Each `*` any run of characters. `fold`: the glob is in lower case, the text may be in any. Going
+ * back to the last star alone is enough, since a star matches everything that one before it would
+ * have had to. */
+static bool glob_matches(const char *glob, struct dive_span text, bool fold)
+{
+    const char *star = NULL;
+    size_t at = 0, resume = 0;
+
+    while (at < text.n) {
+        char c = fold ? lower(text.p[at]) : text.p[at];
+
+        if (*glob == '*') {
+            star = ++glob;
+            resume = at;
+        } else if (*glob == c) {
+            glob++;
+            at++;
+        } else if (star) {
+            glob = star;
+            at = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*glob == '*')
+        glob++;
+    return *glob == '\0';
+}
+
+static bool ends_with(struct dive_span text, const char *end, size_t n)
+{
+    return text.n >= n && strncasecmp(text.p + text.n - n, end, n) == 0;
+}
+
 bool config_host_glob_match(const char *glob, const char *host)
 {
     struct dive_span span = bare_host(host);
@@ -64,8 +119,13 @@ bool config_host_glob_match(const char *glob, const char *host)
 
     if (strcmp(glob, "*") == 0)
         return true;
-    if (strncmp(glob, "*.", 2) == 0) /* at least one character before the dot */
-        return span.n > n - 1 && strncasecmp(span.p + span.n - (n - 1), glob + 1, n - 1) == 0;
+    if (glob[0] == '.') /* the name itself, or at least one character before the dot */
+        return (span.n == n - 1 && ends_with(span, glob + 1, n - 1)) ||
+               (span.n > n && ends_with(span, glob, n));
+    if (strncmp(glob, "*.", 2) == 0 && !strchr(glob + 1, '*'))
+        return span.n > n - 1 && ends_with(span, glob + 1, n - 1);
+    if (strchr(glob, '*'))
+        return glob_matches(glob, span, true);
     return (span.n == n && strncasecmp(span.p, glob, n) == 0) || same_ip(glob, span);
 }
 
@@ -77,30 +137,9 @@ bool config_hosts_match(const struct config_strings *globs, const char *host)
     return false;
 }
 
-/* Going back to the last star alone is enough, since a star matches everything that one before it
- * would have had to. */
 bool config_path_glob_match(const char *glob, const char *path)
 {
-    const char *star = NULL;
-    const char *resume = NULL;
-
-    while (*path) {
-        if (*glob == '*') {
-            star = ++glob;
-            resume = path;
-        } else if (*glob == *path) {
-            glob++;
-            path++;
-        } else if (star) {
-            glob = star;
-            path = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return *glob == '\0';
+    return glob_matches(glob, dive_span_str(path), false);
 }
 
 /* The address, v4-mapped IPv6 as IPv4: a dual-stack socket shows IPv4 clients so. */
@@ -140,25 +179,6 @@ bool config_networks_match(const struct config_networks *networks, const struct 
         if (config_network_match(&networks->v[i], addr))
             return true;
     return false;
-}
-
-static bool rule_matches(const struct config_rule *rule, const char *host,
-                         const struct sockaddr *client, const char *path)
-{
-    if (rule->host && (!host || !config_host_glob_match(rule->host, host)))
-        return false;
-    if (rule->client.family && (!client || !config_network_match(&rule->client, client)))
-        return false;
-    return !rule->path || (path && config_path_glob_match(rule->path, path));
-}
-
-const struct config_rule *config_rule_match(const struct config *cfg, const char *host,
-                                            const struct sockaddr *client, const char *path)
-{
-    for (size_t i = 0; i < cfg->rules.n; i++)
-        if (rule_matches(&cfg->rules.v[i], host, client, path))
-            return &cfg->rules.v[i];
-    return NULL;
 }
 
 /* RFC 9110 section 8.3.1: type/subtype, any case, up to a parameter or white space. */

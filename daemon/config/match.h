@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * match: the questions that the data path asks of a configuration. No call allocates, blocks or
- * calls back. Rules are searched one after the other; callers see only the answer, so that an index
- * by host can take the place of the search.
+ * match: the questions that the data path asks of a configuration, but for the one about rules
+ * (rule.h). No call allocates, blocks or calls back.
  */
 #ifndef DIVED_CONFIG_MATCH_H
 #define DIVED_CONFIG_MATCH_H
@@ -14,13 +13,15 @@
 struct config;
 struct config_network;
 struct config_networks;
-struct config_rule;
 struct config_strings;
 
 /* `glob`: "*" (anything), "*.example.com" (names below it, at any depth, not example.com itself),
- * or an exact name or IP address. Case-insensitive; a trailing dot of `host` and brackets of an
- * IPv6 literal don't count. */
+ * ".example.com" (it and the names below), a name with `*` elsewhere ("cdn*.example.com"; each
+ * stands for any characters, dots too), or an exact name or IP address. Case-insensitive; a
+ * trailing dot of `host` and brackets of an IPv6 literal don't count. */
 bool config_host_glob_match(const char *glob, const char *host);
+/* Is `host` an IP literal (brackets or not)? Then *out is it, with port 0, v4-mapped as IPv4. */
+bool config_host_address(const char *host, struct sockaddr_storage *out);
 bool config_hosts_match(const struct config_strings *globs, const char *host);
 
 /* Case-sensitive; each `*` matches any run of characters, "/" included. `path` is without query. */
@@ -28,11 +29,6 @@ bool config_path_glob_match(const char *glob, const char *path);
 
 bool config_network_match(const struct config_network *network, const struct sockaddr *addr);
 bool config_networks_match(const struct config_networks *networks, const struct sockaddr *addr);
-
-/* The first rule that matches, or NULL. An argument that is NULL (a path not known yet, at CONNECT)
- * doesn't match a rule that names that criterion. */
-const struct config_rule *config_rule_match(const struct config *cfg, const char *host,
-                                            const struct sockaddr *client, const char *path);
 
 /* Is a resource within custom scope `name`? `media_type` is a Content-Type field value, parameters
  * and all, or NULL. False as well when no dive.scopes entry has the name. */

@@ -13,6 +13,9 @@
 
 #define X(id, word) word,
 static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
+static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
+static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
+static const char *const ech[] = {CONFIG_ECH(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};
@@ -23,6 +26,7 @@ static const char *const error_bodies[] = {CONFIG_ERROR_BODIES(X) NULL};
 static const char *const reports[] = {CONFIG_REPORTS(X) NULL};
 static const char *const release[] = {CONFIG_RELEASE(X) NULL};
 static const char *const log_formats[] = {CONFIG_LOG_FORMATS(X) NULL};
+static const char *const schemes[] = {CONFIG_SCHEMES(X) NULL};
 #undef X
 #define X(id, token, cap) token,
 static const char *const versions[] = {DIVE_VERSIONS(X) NULL};
@@ -49,6 +53,7 @@ static_assert(sizeof(struct config_dns_server) == sizeof(char *),
 #define OPEN SCHEMA_OPEN
 #define WRITTEN SCHEMA_WRITTEN
 #define DIRECTORY SCHEMA_DIRECTORY
+#define SOME (SCHEMA_OPEN | SCHEMA_LIST | SCHEMA_ONE) /* one value or a list of them */
 
 #define AT(member) offsetof(struct config, member)
 #define SECTION(path, help)                                                                        \
@@ -106,8 +111,20 @@ ITEMS("listeners", listeners, config_listener, "[{address: \"127.0.0.1:3128\", m
     "Where clients connect. At least one."),
 ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
     "Address and port to listen on."),
+ITEM("listeners[].name", NAME, OPEN, config_listener, name, NULL,
+    "What rules call it by; when absent the address as written here."),
 ITEM("listeners[].mode", WORD, 0, config_listener, mode, listener_modes,
-    "`explicit` (when absent): clients are told to use a proxy. `transparent` is not available in this version."),
+    "`explicit` (when absent): clients are told to use a proxy. `transparent`: a firewall sends connections here that were meant for others (nft REDIRECT or TPROXY)."),
+ITEM("listeners[].tproxy", BOOL, 0, config_listener, tproxy, NULL,
+    "Of a transparent listener: `true` for TPROXY, which needs CAP_NET_ADMIN; `false` (when absent) for REDIRECT."),
+ITEM("listeners[].other", WORD, 0, config_listener, other, other_protocols,
+    "Of a transparent listener: what is neither TLS nor HTTP; `pass` (when absent) it on unseen, or `close` it."),
+ITEM("listeners[].no-sni", WORD, 0, config_listener, no_sni, no_sni,
+    "Of a transparent listener: TLS that doesn't say for which host; `splice` (tunnel it unseen and unverified) or `close`. When absent: `close` where `dive.mode` is `enforce` and TLS is intercepted, else `splice`."),
+ITEM("listeners[].ech", WORD, 0, config_listener, ech, ech,
+    "Of a transparent listener: TLS with an encrypted_client_hello extension. `intercept` (when absent): by the server name that can be seen, as if the extension weren't there. `splice` and `close` also hit every client that sends a decoy (GREASE), as all current browsers do."),
+ITEM("listeners[].proxy-protocol", NETWORK, LIST, config_listener, proxy_protocol, NULL,
+    "Networks of load balancers that begin each connection with a PROXY protocol header (v1 or v2), which says who the client is. They must send it; connections from elsewhere to this listener are closed."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
 KEY("admin.socket", PATH, NULLABLE | WRITTEN, admin.socket, "/run/dived/control.sock",
@@ -138,8 +155,10 @@ KEY("origins.allow-networks", NETWORK, LIST, origins.allow_networks, "[]",
     "Connections to loopback, private, link-local and multicast addresses and to those of the proxy itself are refused, except into these networks."),
 NUMBER("origins.pool-size-per-host", INTEGER, 0, origins.pool_size_per_host, "32", 0, 10000,
     "Idle connections that are kept, for each host and worker; 0: none."),
-KEY("origins.parent", URL, NULLABLE, origins.parent, "null",
-    "A proxy to go through. Not available in this version: anything but null is an error."),
+KEY("origins.parent", PARENT, NULLABLE, origins.parent, "null",
+    "A proxy to go through, `http://user@host:port` or `https://user@host:port`; null: straight to the origins. The parent's own address may be in any network."),
+KEY("origins.parent-password-file", PATH, NULLABLE, origins.parent_password_file, "null",
+    "The passwords of parents that name a user (Basic). A line `user@host:port password` for each; a single line of another form is the password of `parent`'s user."),
 
 SECTION("dns", "The embedded, validating resolver (libunbound)."),
 KEY("dns.trust-anchor-file", PATH, NULLABLE, dns.trust_anchor_file, "/usr/share/dns/root.key",
@@ -206,7 +225,11 @@ NUMBER("hold.timeout", DURATION, 0, hold.timeout_ms, "1h", SECOND, 7 * DAY,
 NUMBER("hold.keepalive", DURATION, 0, hold.keepalive_ms, "0s", 0, HOUR,
     "While a body is held: send a `100 Continue` interim response this often, for clients whose read timeout is short; 0s: never."),
 WORD("hold.release", hold.release, release, "verdict",
-    "`verdict`: not one byte before it. `trickle` is not available in this version."),
+    "`verdict`: not one byte before it. `tail`: all but the last `tail` bytes go out as they come, once policy, key and signature are verified and only the content is left to be; if it fails, the connection is broken off. `trickle`: the same, but only 1 KiB each `trickle-interval`. Both hand out unverified bytes: see the threat model."),
+NUMBER("hold.tail", SIZE, 0, hold.tail, "64KiB", 1, GIB,
+    "With `tail` and `trickle`: how much of the end of what has arrived stays until the verdict; what is not larger never leaves before it."),
+NUMBER("hold.trickle-interval", DURATION, 0, hold.trickle_interval_ms, "5s", 100, HOUR,
+    "With `trickle`: how often 1 KiB goes out; for the first time after as long."),
 
 SECTION("cache", "The cache of verified responses (RFC 9111)."),
 KEY("cache.directory", PATH, NULLABLE | DIRECTORY, cache.directory, "/var/cache/dived/objects",
@@ -232,15 +255,42 @@ KEY("access.clients", NETWORK, LIST, access.clients, "[127.0.0.0/8, \"::1/128\"]
 KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
     "Ports that CONNECT may name."),
 
+SECTION("welcome", "What the proxy says when it is asked for itself (`http://127.0.0.1:3128/`): how to use it, its CA, a PAC file."),
+KEY("welcome.enabled", BOOL, 0, welcome.enabled, "true",
+    "Whether it does, for those who are in `access.clients`."),
+KEY("welcome.names", HOST_GLOB, LIST, welcome.names, "[]",
+    "Names by which clients may ask for it, beside `localhost` and the address that they are connected to."),
+
 ITEMS("rules", rules, config_rule, "[]",
-    "Exceptions by host, client and path. The first one that matches counts, and no other. Each names at least one criterion (`host`, `client`, `path`) and one action (`mode`, `browsers`, `deny`)."),
-ITEM("rules[].host", HOST_GLOB, OPEN, config_rule, host, NULL, "Hosts."),
-ITEM("rules[].client", NETWORK, OPEN, config_rule, client, NULL, "The client's network."),
-ITEM("rules[].path", PATH_GLOB, OPEN, config_rule, path, NULL, "Paths of URLs."),
+    "Exceptions for some requests. The first one that fits counts, and no other. Each names at least one criterion (`host` to `time`), all that it names must hold, of several values any; and at least one action (`mode` to `cache`). See docs/rules.md."),
+ITEM("rules[].host", HOST_GLOB, SOME, config_rule, host, NULL, "Hosts."),
+ITEM("rules[].client", NETWORK, SOME, config_rule, client, NULL, "The client's network."),
+ITEM("rules[].destination", NETWORK, SOME, config_rule, destination, NULL,
+    "The network of the address that the client connects to: known in transparent mode, and where a URL has an address for a host."),
+ITEM("rules[].port", PORT, SOME, config_rule, port, NULL, "The origin's port."),
+ITEM("rules[].scheme", WORD, SOME, config_rule, scheme, schemes, "The URL's scheme; CONNECT counts as https."),
+ITEM("rules[].path", PATH_GLOB, SOME, config_rule, path, NULL, "Paths of URLs."),
+ITEM("rules[].method", METHOD, SOME, config_rule, method, NULL, "Methods of requests, in upper case as they come."),
+ITEM("rules[].user", NAME, SOME, config_rule, user, NULL,
+    "Names of authenticated users; `\"*\"`: any."),
+ITEM("rules[].listener", NAME, SOME, config_rule, listener, NULL, "Names of listeners (`listeners[].name`)."),
+ITEM("rules[].time", WINDOW, SOME, config_rule, time, NULL,
+    "Hours of local time: `mon-fri 08:00-18:00`, `sat`, `22:00-06:00` (into the next day)."),
 ITEM("rules[].mode", WORD, OPEN, config_rule, mode, modes, "Instead of `dive.mode`."),
 ITEM("rules[].browsers", WORD, OPEN, config_rule, browsers, browsers, "Instead of `dive.browsers`."),
 ITEM("rules[].deny", BOOL, OPEN, config_rule, deny, NULL,
     "`true`: the request is refused with a 403. `false`: an exception from a later rule that denies."),
+ITEM("rules[].splice", SWITCH, OPEN, config_rule, splice, NULL,
+    "`true`: TLS is tunnelled unseen, and therefore not verified. `false`: it is opened, whatever `interception.splice` says."),
+ITEM("rules[].require", SWITCH, OPEN, config_rule, require, NULL,
+    "`true`: what no DIVE policy covers is blocked, as by `dive.unsupported: block`. `false`: it is let through."),
+ITEM("rules[].require-components", COMPONENT, SOME, config_rule, require_components, NULL,
+    "Components (RFC 9421) that a signature must cover to count: `\"@path\";req` and `\"@authority\";req` bind it to its URL. DIVE-Sig signatures (draft 00) cover the content alone and don't count then."),
+ITEM("rules[].release", WORD, OPEN, config_rule, release, release, "Instead of `hold.release`."),
+ITEM("rules[].cache", SWITCH, OPEN, config_rule, cache, NULL,
+    "`false`: neither stored nor served from what is stored."),
+ITEM("rules[].parent", PARENT, OPEN, config_rule, parent, NULL,
+    "Instead of `origins.parent`: another proxy to go through, or `direct`."),
 
 SECTION("limits", "Bounds on what peers may use."),
 NUMBER("limits.head-size", SIZE, 0, limits.head_size, "64KiB", KIB, 16 * MIB,
@@ -276,6 +326,8 @@ NUMBER("timeouts.tunnel-idle", DURATION, 0, timeouts.tunnel_idle_ms, "15m", SECO
     "Of a tunnel without a byte in either direction."),
 NUMBER("timeouts.drain", DURATION, 0, timeouts.drain_ms, "30s", 0, DAY,
     "How long transfers may go on after SIGTERM."),
+NUMBER("timeouts.upgrade-drain", DURATION, 0, timeouts.upgrade_drain_ms, "1h", 0, 7 * DAY,
+    "How long they may go on in the old process after another one has taken over (SIGUSR2, `divectl upgrade`)."),
 
 SECTION("log", "Both logs are reopened on SIGUSR1."),
 KEY("log.access", LOG_PATH, NULLABLE | WRITTEN, log.access, "\"-\"",

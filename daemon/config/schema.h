@@ -23,10 +23,11 @@
     X(SIZE, "size", "sizes", sizeof(int64_t))                                                      \
     X(DURATION, "duration", "durations", sizeof(int64_t))                                          \
     X(BOOL, "boolean", "booleans", sizeof(bool))                                                   \
+    X(SWITCH, "boolean", "booleans", sizeof(unsigned))                                             \
     X(WORD, "word", "words", sizeof(unsigned))                                                     \
     X(VERSION, "word", "words", 0)                                                                 \
     X(USER_AGENT, "text", "texts", sizeof(char *))                                                 \
-    X(URL, "URL", "URLs", sizeof(char *))                                                          \
+    X(PARENT, "URL of a proxy", "URLs of proxies", sizeof(struct config_parent))                   \
     X(PATH, "path", "paths", sizeof(char *))                                                       \
     X(LOG_PATH, "path or \"-\"", "paths", sizeof(char *))                                          \
     X(KEY_SOURCE, "path, credential:NAME or pkcs11: URI", "paths", sizeof(char *))                 \
@@ -35,6 +36,10 @@
     X(NETWORK, "network, ip/bits", "networks", sizeof(struct config_network))                      \
     X(HOST_GLOB, "host glob", "host globs", sizeof(char *))                                        \
     X(PATH_GLOB, "path glob", "path globs", sizeof(char *))                                        \
+    X(WINDOW, "time window", "time windows", sizeof(struct config_window))                         \
+    X(NAME, "name", "names", sizeof(char *))                                                       \
+    X(METHOD, "method", "methods", sizeof(char *))                                                 \
+    X(COMPONENT, "component", "components", sizeof(char *))                                        \
     X(SCOPE_NAME, "scope name", "scope names", sizeof(char *))                                     \
     X(MEDIA_TYPE, "media type", "media types", sizeof(char *))                                     \
     X(DNS_SERVER, "DNS server, ip@port", "DNS servers, ip@port", sizeof(char *))                   \
@@ -54,8 +59,9 @@ enum schema_type {
 #define SCHEMA_REQUIRED 4u /* of the file or of a list's entry */
 #define SCHEMA_OPEN 16u    /* no default: absent is something of its own */
 /* Of a PATH or LOG_PATH, for the sandbox. Neither: a file that is read, or replaced by others. */
-#define SCHEMA_WRITTEN 32u   /* a file that is written, made or renamed */
-#define SCHEMA_DIRECTORY 64u /* a directory in which files are made */
+#define SCHEMA_WRITTEN 64u    /* a file that is written, made or renamed */
+#define SCHEMA_DIRECTORY 128u /* a directory in which files are made */
+#define SCHEMA_ONE 32u        /* of a list: a single value is a list of one */
 
 struct schema_key {
     const char *path; /* "dns.timeout"; keys of a list's entries as "dns.stub[].zone" */

@@ -14,6 +14,7 @@
 
 #define VALUE_SERVER_BUF 64                  /* "ip@port" */
 #define VALUE_HOST_BUF (DIVE_DOMAIN_BUF + 2) /* "*." and a name, or a name and its dot */
+#define VALUE_COMPONENT_BUF 300              /* a component of RFC 9421, serialized */
 #define VALUE_TEXT_MAX 4096                  /* of any text or path */
 
 struct value_why {
@@ -54,6 +55,18 @@ int value_dns_server(const char *text, unsigned port, char out[VALUE_SERVER_BUF]
 int value_host_glob(const char *text, char out[VALUE_HOST_BUF],
                     struct value_why *why) DIVE_MUST_USE;
 int value_dns_name(const char *text, char out[VALUE_HOST_BUF], struct value_why *why) DIVE_MUST_USE;
+
+#define VALUE_USER_BUF 256
+struct value_parent {
+    bool tls;
+    uint16_t port;
+    char host[VALUE_HOST_BUF]; /* as value_dns_name(), or an IP literal in its shortest form */
+    char user[VALUE_USER_BUF]; /* percent-decoded; "": none */
+};
+
+/* "http://user@host:port" or "https://...", with no path but "/"; without a password, which belongs
+ * into a file. The port must be there. */
+int value_parent(const char *text, struct value_parent *out, struct value_why *why) DIVE_MUST_USE;
 /* A name with its trailing dot, or ".". */
 int value_zone(const char *text, char out[VALUE_HOST_BUF], struct value_why *why) DIVE_MUST_USE;
 
@@ -61,6 +74,14 @@ int value_zone(const char *text, char out[VALUE_HOST_BUF], struct value_why *why
 
 /* "/pool/" "*": begins with "/" or "*". */
 int value_path_glob(const char *text, struct value_why *why) DIVE_MUST_USE;
+/* Of a user or a listener: anything visible, of 255 bytes at most. */
+int value_name(const char *text, struct value_why *why) DIVE_MUST_USE;
+/* RFC 9110 section 9.1: a token, case-sensitive. */
+int value_method(const char *text, struct value_why *why) DIVE_MUST_USE;
+/* A component identifier of RFC 9421 section 2 as signatures of a response may cover it, its name
+ * in quotes or not (`@path;req`); out as it is serialized: `"@path";req`. */
+int value_component(const char *text, char out[VALUE_COMPONENT_BUF],
+                    struct value_why *why) DIVE_MUST_USE;
 /* draft-01 section 4.2: "x-" and a-z or "-". */
 int value_scope_name(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* "type/subtype" or "type/" "*", without parameters. */

@@ -6,6 +6,7 @@
 #include "config/value.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -219,10 +220,36 @@ static bool ip_literal(const char *text, char out[VALUE_HOST_BUF])
            inet_ntop(family, bytes, out, VALUE_HOST_BUF);
 }
 
+/* With stars that aren't a label alone at the front: what is left must look like a name. */
+static int star_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why *why)
+{
+    size_t n = strlen(text), ends = text[0] == '.' ? 1 : 0;
+    char name[VALUE_HOST_BUF], normal[VALUE_HOST_BUF];
+
+    if (n > DIVE_DOMAIN_MAX)
+        return value_wrong(why, "is longer than a host name");
+    if (strspn(text, ".*") == n)
+        return value_wrong(why, "is no host glob; write \"*\" for every host");
+    if (strspn(text, "0123456789.*") == n)
+        return value_wrong(why, "looks like a part of an IP address; write a network: client or "
+                                "destination of a rule");
+    for (size_t i = 0; i <= n; i++) {
+        name[i] = text[i] == '*' ? 'x' : text[i];
+        out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 'a' - 'A') : text[i];
+    }
+    if (ends || value_dns_name(name, normal, why)) {
+        out[0] = '\0';
+        return value_wrong(why, "is no host glob; write \"*.example.com\", \".example.com\" or "
+                                "\"cdn*.example.com\"");
+    }
+    return 0;
+}
+
 int value_host_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why *why)
 {
     char name[VALUE_HOST_BUF];
-    bool below = strncmp(text, "*.", 2) == 0;
+    bool below = strncmp(text, "*.", 2) == 0 || text[0] == '.';
+    size_t skip = below ? (text[0] == '.' ? 1 : 2) : 0;
     int r;
 
     out[0] = '\0';
@@ -234,18 +261,84 @@ int value_host_glob(const char *text, char out[VALUE_HOST_BUF], struct value_why
         return 0;
     if (strstr(text, "://"))
         return value_wrong(why, "is a URL; write its host name alone");
-    if (text[0] == '.')
-        return value_wrong(why, "begins with a dot; write \"*%.200s\" for all names below", text);
     if (strchr(text, '/'))
         return value_wrong(why, "has a \"/\"; host names alone, networks go into \"client\"");
     if (strchr(text, ':'))
         return value_wrong(why, "has a port; a host is meant whatever the port");
-    if (strchr(below ? text + 2 : text, '*'))
-        return value_wrong(why, "has a \"*\" within; it may only stand alone or first, as in "
-                                "\"*.example.com\"");
-    r = value_dns_name(below ? text + 2 : text, name, why);
+    if (strchr(text + skip, '*'))
+        return star_glob(text, out, why);
+    r = value_dns_name(text + skip, name, why);
     if (r)
         return r;
-    snprintf(out, VALUE_HOST_BUF, "%s%.*s", below ? "*." : "", DIVE_DOMAIN_MAX, name);
+    snprintf(out, VALUE_HOST_BUF, "%.*s%.*s", (int)skip, text, DIVE_DOMAIN_MAX, name);
     return 0;
+}
+
+/* RFC 3986 section 2.1. False for a "%" without its digits, and for what a Basic user can't have:
+ * control characters and ":" (RFC 7617 section 2). */
+static bool decode_user(const char *text, size_t n, char out[VALUE_USER_BUF])
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned c = (unsigned char)text[i];
+
+        if (c == '%') {
+            if (i + 2 >= n || !isxdigit((unsigned char)text[i + 1]) ||
+                !isxdigit((unsigned char)text[i + 2]) || sscanf(text + i + 1, "%2x", &c) != 1)
+                return false;
+            i += 2;
+        }
+        if (c < 0x20 || c == 0x7f || c == ':' || length + 1 >= VALUE_USER_BUF)
+            return false;
+        out[length++] = (char)c;
+    }
+    out[length] = '\0';
+    return length > 0;
+}
+
+int value_parent(const char *text, struct value_parent *out, struct value_why *why)
+{
+    const char *rest = text, *end, *at, *colon;
+    char host[VALUE_HOST_BUF];
+    unsigned port = 0;
+    size_t n;
+
+    *out = (struct value_parent){0};
+    out->tls = strncmp(text, "https://", 8) == 0;
+    if (!out->tls && strncmp(text, "http://", 7) != 0)
+        return value_wrong(why,
+                           "is no URL of a proxy; write http://host:port or https://host:port");
+    rest += out->tls ? 8 : 7;
+    end = rest + strcspn(rest, "/?#");
+    if (*end != '\0' && strcmp(end, "/") != 0)
+        return value_wrong(why, "has more than a host and port; a proxy is meant as a whole");
+    at = memrchr(rest, '@', (size_t)(end - rest));
+    if (at) {
+        if (memchr(rest, ':', (size_t)(at - rest)))
+            return value_wrong(why, "has a password, which many may read here; put it into "
+                                    "origins.parent-password-file");
+        if (!decode_user(rest, (size_t)(at - rest), out->user))
+            return value_wrong(why, "has a user name that is empty, too long or malformed");
+        rest = at + 1;
+    }
+    colon = memrchr(rest, ':', (size_t)(end - rest));
+    if (!colon || memchr(colon, ']', (size_t)(end - colon)))
+        return value_wrong(why, "has no port; write %.7s//host:3128", text);
+    n = (size_t)(end - colon - 1);
+    if (n == 0 || n > 5)
+        return value_wrong(why, "has no valid port; it is a number from 1 to 65535");
+    memcpy(host, colon + 1, n);
+    host[n] = '\0';
+    if (parse_port(host, 1, &port, why))
+        return DIVE_E_SYNTAX;
+    out->port = (uint16_t)port;
+    n = (size_t)(colon - rest);
+    if (n == 0 || n >= sizeof(host))
+        return value_wrong(why, "has no host");
+    memcpy(host, rest, n);
+    host[n] = '\0';
+    if ((host[0] == '[' || !strchr(host, ':')) && ip_literal(host, out->host))
+        return 0;
+    return value_dns_name(host, out->host, why);
 }

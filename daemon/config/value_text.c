@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 int value_path_glob(const char *text, struct value_why *why)
 {
@@ -38,6 +39,28 @@ static bool is_token(const char *text, size_t n)
         if (!isalnum((unsigned char)text[i]) && (!strchr("!#$%&'+-.^_`|~", text[i]) || !text[i]))
             return false;
     return n > 0;
+}
+
+int value_name(const char *text, struct value_why *why)
+{
+    if (text[0] == '\0')
+        return value_wrong(why, "is empty");
+    if (strlen(text) > 255)
+        return value_wrong(why, "(cut) is longer than 255 bytes");
+    return 0;
+}
+
+int value_method(const char *text, struct value_why *why)
+{
+    static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "OPTIONS", "CONNECT", "TRACE", "PATCH"};
+
+    if (!is_token(text, strlen(text)) || strlen(text) > 64)
+        return value_wrong(why, "is no method; write GET, or several as a list");
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcasecmp(text, known[i]) == 0 && strcmp(text, known[i]) != 0)
+            return value_wrong(why, "is not how the method is written; did you mean %s?", known[i]);
+    return 0;
 }
 
 int value_media_type(const char *text, struct value_why *why)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/via.h"
+#include "origin/literal.h"
 
 /* The fields of the request that signatures with ;req cover and custom scopes look at. */
 static void check_describe(struct exchange *x)
@@ -25,7 +27,13 @@ static void check_describe(struct exchange *x)
  * section 7.4). */
 static int check_target(struct exchange *x)
 {
-    int r = http_url_from_request(&x->url, &x->request, x->tls, x->fixed);
+    bool transparent = x->destination.kind != 0;
+    const struct http_authority *fallback = x->fixed;
+    int r;
+
+    if (fallback == NULL && transparent)
+        fallback = &x->destination;
+    r = http_url_from_request(&x->url, &x->request, x->tls, fallback);
 
     if (r == HTTP_E_NOMEM)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
@@ -33,6 +41,19 @@ static int check_target(struct exchange *x)
         return exchange_refuse(x, http_error_status(r), "http_request_error", "%s",
                                http_error_text(r));
     x->url_known = true;
+    if (!transparent && greet_is_for_us(x))
+        return greet_client(x);
+    /* The client thinks that it talks to the origin; what talks to a proxy is not what the firewall
+     * sends here, and must not lead elsewhere. */
+    if (transparent && x->url.form != HTTP_TARGET_ORIGIN && x->url.form != HTTP_TARGET_ASTERISK)
+        return exchange_refuse(x, 400, "http_request_error",
+                               "a transparent listener takes neither CONNECT nor whole URLs");
+    if (x->fixed == NULL && transparent) {
+        if (x->url.at.port == x->destination.port)
+            return EXCHANGE_POLICY;
+        return exchange_refuse(x, 421, "http_request_error",
+                               "Host has another port than the connection");
+    }
     if (x->fixed == NULL) {
         if (x->url.form == HTTP_TARGET_ABSOLUTE)
             return EXCHANGE_POLICY;
@@ -48,22 +69,24 @@ static int check_target(struct exchange *x)
     return EXCHANGE_POLICY;
 }
 
-/* RFC 9110 section 7.6.3: our own name in Via, more often than chains of proxies make it. */
-static bool check_loops(const struct exchange *x)
+/* All that rules look at; it refers to `destination`, filled in here. */
+static void check_subject(const struct exchange *x, struct config_subject *subject,
+                          struct sockaddr_storage *destination)
 {
-    unsigned seen = 0;
+    bool known = x->destination.kind != 0 &&
+                 literal_address(x->destination.host, x->destination.port, destination);
 
-    for (size_t i = 0; i < x->request.n_fields; i++) {
-        static const struct dive_span via = {"via", 3};
-        struct dive_span rest = x->request.fields[i].value, member;
-
-        if (!dive_span_caseeq(x->request.fields[i].name, via))
-            continue;
-        while (http_list_next(&rest, &member))
-            if (member.n >= 6 && memmem(member.p, member.n, " dived", 6) != NULL)
-                seen++;
-    }
-    return seen >= 8;
+    *subject = (struct config_subject){
+        .host = x->url.at.host,
+        .port = x->url.at.port,
+        .scheme = x->url.https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .client = (const struct sockaddr *)x->peer,
+        .destination = known ? (const struct sockaddr *)destination : NULL,
+        .path = x->path,
+        .method = x->request.method,
+        .listener = x->listener_name,
+        .now = worker_now(x->worker),
+    };
 }
 
 /* A request with Sec-Fetch-Mode is a browser's: the drafts forbid browsers to enforce. */
@@ -73,10 +96,13 @@ static void check_mode(struct exchange *x, const struct config_rule *rule)
     enum config_browsers browsers = config->dive.browsers;
 
     x->mode = config->dive.mode;
+    x->release = config->hold.release;
     if (rule != NULL && rule->mode != CONFIG_MODE_UNSET)
         x->mode = rule->mode;
     if (rule != NULL && rule->browsers != CONFIG_BROWSERS_UNSET)
         browsers = rule->browsers;
+    if (rule != NULL && rule->release != CONFIG_RELEASE_UNSET)
+        x->release = rule->release;
     if (http_field_get(&x->request, "Sec-Fetch-Mode") != NULL) {
         if (browsers == CONFIG_BROWSERS_EXEMPT)
             x->mode = CONFIG_MODE_OFF;
@@ -111,6 +137,8 @@ static int check_purge(struct exchange *x)
 int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
+    struct config_subject subject;
+    struct sockaddr_storage destination;
     const struct config_rule *rule;
     int next = check_target(x), r;
 
@@ -121,9 +149,9 @@ int check_request(struct exchange *x)
     if (!config_networks_match(&config->access.clients, (const struct sockaddr *)x->peer))
         return exchange_refuse(x, 403, "http_request_denied",
                                "this client's address is not in access.clients");
-    if (dive_span_eq(x->request.method, "PURGE"))
+    if (dive_span_eq(x->request.method, "PURGE") && x->destination.kind == 0)
         return check_purge(x);
-    if (check_loops(x))
+    if (http_via_is_loop(&x->request)) /* RFC 9110 section 7.6.3 */
         return exchange_refuse(x, 508, "proxy_loop_detected", "the request has been here before");
     if (config->limits.request_body_size > 0 &&
         x->request.content_length > config->limits.request_body_size)
@@ -133,11 +161,17 @@ int check_request(struct exchange *x)
     x->path = strndup(x->url.path.p, x->url.path.n);
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
-    rule = config_rule_match(config, x->url.at.host, (const struct sockaddr *)x->peer, x->path);
-    if (rule != NULL && rule->deny)
-        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in line %u",
-                               rule->line);
+    check_subject(x, &subject, &destination);
+    x->rule = rule = config_rule_match(config, &subject);
+    if (rule != NULL && rule->deny) {
+        char place[CONFIG_RULE_PLACE];
+
+        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
+                               config_rule_place(rule, place, sizeof(place)));
+    }
+    x->parent = runtime_parent(x->runtime, rule);
     check_mode(x, rule);
+    destination_start(x);
     r = x->exempt ? 0 : verify_start(x);
     if (r != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "verification can't begin: %s",

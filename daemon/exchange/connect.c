@@ -7,9 +7,11 @@
  * waited for where the request itself depends on it: in the clear (https-required), with a Range (a
  * covered resource is fetched whole), and where unsupported hosts are blocked.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/via.h"
 
 static bool policy_is_needed(const struct exchange *x)
 {
@@ -128,7 +130,9 @@ static int connect_failed(struct exchange *x)
 
 int connect_origin(struct exchange *x)
 {
-    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port, x->route};
+    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port,
+                                   x->route,     x->parent,      NULL};
+    char *via;
     int r;
 
     if (x->origin_ready)
@@ -137,8 +141,10 @@ int connect_origin(struct exchange *x)
         return EXCHANGE_WAIT;
     if (x->connect_failed)
         return connect_failed(x);
+    target.via = via = x->parent != NULL ? http_via_received(&x->request) : NULL;
     r = origin_open(x->worker->origins, x->runtime, x->worker->resolver, &target, x->retried,
                     connect_on_ready, x, &x->origin);
+    free(via);
     if (r < 0)
         return exchange_refuse(x, r == DIVE_E_SYNTAX ? 400 : 503, "proxy_internal_error",
                                "no connection could be started: %s", dive_strerror(r));

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "http/html.h"
 #include "http/status.h"
 
 #define ERROR_PAGE_MAX 16384
@@ -23,23 +24,6 @@ static void error_page_quote(char *out, size_t size, const char *text)
         out[n++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
     }
     out[n] = '\0';
-}
-
-static int error_page_html_text(struct http_buffer *b, const char *text)
-{
-    int r = 0;
-
-    for (; *text != '\0' && r == 0; text++) {
-        const char *entity = *text == '<'   ? "&lt;"
-                             : *text == '>' ? "&gt;"
-                             : *text == '&' ? "&amp;"
-                             : *text == '"' ? "&quot;"
-                                            : NULL;
-
-        r = entity != NULL ? http_buffer_add(b, entity, strlen(entity))
-                           : http_buffer_add(b, text, 1);
-    }
-    return r;
 }
 
 static int error_page_html(struct http_buffer *b, const struct error_page *page, const char *title)
@@ -61,8 +45,7 @@ static int error_page_html(struct http_buffer *b, const struct error_page *page,
 
     /* Every other part is text from elsewhere. */
     for (size_t i = 0; i < sizeof(part) / sizeof(part[0]) && r == 0; i++)
-        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i]))
-                       : error_page_html_text(b, part[i]);
+        r = i % 2 == 0 ? http_buffer_add(b, part[i], strlen(part[i])) : http_html_text(b, part[i]);
     return r;
 }
 

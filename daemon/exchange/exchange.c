@@ -103,7 +103,7 @@ static void exchange_destroy(struct loop_node *node)
     struct exchange *x = (struct exchange *)((char *)node - offsetof(struct exchange, node));
 
     assert(x->closing && x->origin == NULL && !x->relay.running && !loop_timer_is_set(&x->timer) &&
-           !loop_timer_is_set(&x->keepalive));
+           !loop_timer_is_set(&x->keepalive) && !loop_timer_is_set(&x->trickle));
     verify_free(x);
     free(x->background);
     object_unref(&x->stale);
@@ -126,8 +126,10 @@ static void exchange_close(struct exchange *x)
     loop_cancel(&x->worker->loop, &x->node);
     loop_timer_stop(&x->timer);
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     verify_trace(x);
     verify_stop(x);
+    destination_stop(x);
     keep_leave(x);
     relay_stop(&x->relay);
     exchange_drop_origin(x, false);
@@ -152,8 +154,9 @@ void exchange_give_back(struct exchange *x)
     /* From here on the connection may go at any time, and what was borrowed from it. */
     x->client = NULL;
     x->peer = NULL;
+    x->listener_name = NULL;
     x->fixed = NULL;
-    x->route = NULL;
+    x->route = x->destination.kind != 0 ? x->destination.host : NULL;
 }
 
 static void exchange_end(struct exchange *x)
@@ -175,6 +178,7 @@ bool exchange_detach_client(struct exchange *x, const char *why)
     snprintf(x->error, sizeof(x->error), "%s; the transfer went on for others", why);
     x->fate = EXCHANGE_ABORT;
     loop_timer_stop(&x->keepalive);
+    loop_timer_stop(&x->trickle);
     exchange_give_back(x);
     return true;
 }
@@ -378,11 +382,16 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->peer = start->peer;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
+    x->listener_name = start->listener_name;
     x->tls = start->tls;
     if (x->tls && x->client != NULL)
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;
+    if (start->destination != NULL) {
+        x->destination = *start->destination;
+        x->route = x->destination.host;
+    }
     x->done = start->done;
     x->arg = start->arg;
     x->post.fn = exchange_on_post;
@@ -393,6 +402,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->started_ms = loop_now_ms(&x->worker->loop);
     loop_timer_init(&x->timer, &x->worker->loop, exchange_on_timeout, x);
     loop_timer_init(&x->keepalive, &x->worker->loop, hold_keep_alive, x);
+    loop_timer_init(&x->trickle, &x->worker->loop, early_tick, x);
     TAILQ_INSERT_TAIL(&x->worker->exchanges, x, link);
     x->given_back = x->client == NULL;
     if (x->client != NULL) {

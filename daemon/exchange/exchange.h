@@ -5,6 +5,7 @@
  *   exchange.c    the states, the run loop, the end: which stage comes when
  *   check.c       CHECK:   is the request allowed, who decides about it, in which mode
  *   verify.c      the verifier of this exchange and its DNS lookups
+ *   destination.c transparent: does the address belong to the name, so that the cache may help
  *   connect.c     POLICY, CONNECT: what must be known before the origin hears of it; a connection
  *   request.c     SEND:    request head and content towards the origin
  *   response.c    HEAD, JUDGE: the response's head, and what is to become of its content
@@ -43,9 +44,13 @@ struct exchange_start {
     const struct sockaddr_storage *peer;
     const char *peer_text;
     unsigned listener;
+    const char *listener_name;          /* of rules; NULL: none */
     bool tls;                           /* the client speaks TLS with us */
     const struct http_authority *fixed; /* inside a tunnel: the only authority there; else NULL */
     const char *route; /* inside a tunnel: the host that CONNECT named; else NULL */
+    /* By a transparent listener: the address that the client connected to, which is the route; else
+     * NULL. Copied. */
+    const struct http_authority *destination;
     exchange_done_fn *done;
     void *arg;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * held: HOLD and VERDICT. Content that a policy covers is kept back, hashed where it lies, until
- * the verdict; then it goes out whole (or the range that was asked for), or not at all.
+ * the verdict; then it goes out whole (or the range that was asked for), or not at all. What
+ * hold.release lets go earlier is early.c's.
  */
 #include <string.h>
 
@@ -157,19 +158,15 @@ static int hold_begin(struct exchange *x)
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
     if (x->runtime->config->hold.keepalive_ms > 0 && x->request.minor > 0)
         loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
+    early_begin(x);
     return error == HOLD_OK ? EXCHANGE_HOLD : hold_failed(x, error);
 }
 
-int hold_content(struct exchange *x)
+/* What there is to be read, up to the content's end. As a stage. */
+static int hold_fill(struct exchange *x)
 {
     int r;
 
-    if (x->hold == NULL) {
-        r = hold_begin(x);
-        if (r != EXCHANGE_HOLD)
-            return r;
-        hold_deadline(x);
-    }
     for (unsigned round = 0; round < HOLD_ROUNDS; round++) {
         uint64_t direct;
 
@@ -189,6 +186,20 @@ int hold_content(struct exchange *x)
     }
     x->yields = true;
     return EXCHANGE_WAIT;
+}
+
+int hold_content(struct exchange *x)
+{
+    int next;
+
+    if (x->hold == NULL) {
+        next = hold_begin(x);
+        if (next != EXCHANGE_HOLD)
+            return next;
+        hold_deadline(x);
+    }
+    next = hold_fill(x);
+    return next == EXCHANGE_WAIT ? early_send(x) : next;
 }
 
 int hold_verdict(struct exchange *x)
@@ -217,5 +228,9 @@ int hold_verdict(struct exchange *x)
     x->action = ACTION_RELEASED;
     keep_settle(x);
     x->source = (struct source){.hold = x->hold};
+    if (x->head_sent) { /* and some of the content: see early.c */
+        x->send_end = hold_size(x->hold);
+        exchange_deadline(x, x->runtime->config->timeouts.client_write_ms);
+    }
     return x->client != NULL ? EXCHANGE_RELEASE : EXCHANGE_END;
 }

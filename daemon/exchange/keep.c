@@ -243,7 +243,7 @@ void keep_release(struct exchange *x)
 void keep_refused(struct exchange *x)
 {
     struct flight_failure failure = {
-        .status = x->status,
+        .status = x->head_sent ? 502 : x->status, /* some of it may have left: early.c */
         .error_type = x->error_type != NULL ? x->error_type : "proxy_internal_error",
         .blocked = x->action == ACTION_BLOCKED,
         .reason = x->reason,

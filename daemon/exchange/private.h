@@ -56,6 +56,13 @@ enum exchange_state {
         EXCHANGE_STATE_COUNT
 };
 
+/* Transparent: is the address that the client connected to one of the host's? */
+enum destination_proof {
+    DESTINATION_UNPROVEN = 0,
+    DESTINATION_PENDING,
+    DESTINATION_PROVEN,
+};
+
 /* What a stage says: the state to go on with, or that it waits for an event. */
 #define EXCHANGE_WAIT (-1)
 
@@ -66,10 +73,14 @@ struct exchange {
     const struct sockaddr_storage *peer; /* until the client is given back */
     char peer_text[64];
     unsigned listener;
+    const char *listener_name; /* until the client is given back */
     bool tls;
     const char *tls_version; /* towards the client; static, or NULL */
     const struct http_authority *fixed;
     const char *route;
+    struct http_authority destination; /* transparent: an address, and the route; else kind 0 */
+    enum destination_proof proof;
+    struct resolver_query *destination_query;
     exchange_done_fn *done;
     void *arg;
 
@@ -84,6 +95,7 @@ struct exchange {
     struct loop_node node; /* deferred run, then the reap */
     struct loop_timer timer;
     struct loop_timer keepalive; /* hold.keepalive */
+    struct loop_timer trickle;   /* hold.trickle-interval */
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms;
     int64_t started_unix_ms;
@@ -102,8 +114,10 @@ struct exchange {
     bool awaits_head;    /* the response's head was waited for */
     bool request_ended;  /* and its end was queued */
     struct dive_request dive_request;
+    const struct parent *parent; /* proxy towards the origin; the runtime's, or NULL */
 
     /* who decides */
+    const struct config_rule *rule; /* the configuration's, or NULL */
     enum config_mode mode;          /* enforce, report-only, off */
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
@@ -125,6 +139,8 @@ struct exchange {
     int connect_status;  /* and what the client is to be told */
     struct hold *hold;
     int64_t hold_until_ms; /* hold.timeout, monotonic */
+    enum config_release release;
+    uint64_t trickled; /* bytes that may have left by now; release: trickle */
 
     /* a transfer that goes on where it broke off (resume.c) */
     struct http_head whole; /* of the response that is being completed; status 0: none is */
@@ -244,6 +260,13 @@ int after_verdict(struct exchange *x);
 /* Moves request content on; called before the stage while x->pumping. As a stage. */
 int request_pump(struct exchange *x);
 
+/* ---- destination.c ---- */
+/* Asks the resolver, if it is to be known; stopped when the exchange closes. */
+void destination_start(struct exchange *x);
+void destination_stop(struct exchange *x);
+/* Always PROVEN where the proxy itself chose the address, and in TLS. */
+enum destination_proof destination_proof(const struct exchange *x);
+
 /* ---- verify.c ---- */
 /* 0 or DIVE_E*; without a verifier nothing is done. */
 int verify_start(struct exchange *x) DIVE_MUST_USE;
@@ -272,6 +295,20 @@ int hold_block(struct exchange *x);
 int hold_block_again(struct exchange *x, enum dive_reason reason);
 /* The keepalive timer's function. */
 void hold_keep_alive(void *arg);
+
+/* ---- greet.c ---- */
+/* Is it the proxy itself that is asked for? The URL is known. */
+bool greet_is_for_us(const struct exchange *x);
+/* Answers it. As a stage. */
+int greet_client(struct exchange *x);
+
+/* ---- early.c ---- */
+/* The hold begins. */
+void early_begin(struct exchange *x);
+/* Lets go what hold.release lets go before the verdict. EXCHANGE_WAIT, or as a stage. */
+int early_send(struct exchange *x);
+/* The trickle timer's function. */
+void early_tick(void *arg);
 
 /* ---- response.c ---- */
 /* Queues a head, normalised, for the client, with `framing` as the client will see it and `add`

@@ -3,6 +3,7 @@
  * request: SEND, and the request's content beside all later stages. The head that goes out is
  * rebuilt from the parsed one; the content streams with backpressure, framed anew.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "exchange/private.h"
@@ -43,6 +44,7 @@ static int request_queue_head(struct exchange *x)
     struct http_buffer *scratch = &x->worker->scratch;
     struct dive_field rest[2];
     struct validate_fields conditions = {0};
+    char *target = NULL;
     struct http_write write = {
         .from = &x->request,
         .drop = x->take_whole ? range_fields : NULL,
@@ -69,8 +71,16 @@ static int request_queue_head(struct exchange *x)
     }
     x->asks_upgrade = write.upgrade;
     scratch->n = 0;
-    r = http_write_request(scratch, x->request.method, dive_span_str(x->url.target),
+    if (x->origin->absolute) {
+        target = http_url_string(&x->url, false); /* RFC 9112 section 3.2.2 */
+        if (target == NULL)
+            return HTTP_E_NOMEM;
+        write.proxy_authorization = x->origin->parent->authorization;
+    }
+    r = http_write_request(scratch, x->request.method,
+                           dive_span_str(target != NULL ? target : x->url.target),
                            dive_span_str(x->url.authority), &write);
+    free(target);
     if (r == 0)
         r = buffer_append(&x->origin->channel.out, scratch->p, scratch->n, SIZE_MAX / 2);
     return r;

@@ -133,7 +133,8 @@ static void response_invalidate(struct exchange *x)
     struct invalidate changed;
     struct store_key key;
 
-    if (x->worker->shared->store == NULL || invalidate_is_safe_method(x->request.method))
+    if (x->worker->shared->store == NULL || invalidate_is_safe_method(x->request.method) ||
+        destination_proof(x) == DESTINATION_UNPROVEN)
         return;
     if (invalidate_of(&changed, x->request.method, &x->url, &x->response) != 0) {
         store_purge_host(x->worker->shared->store, x->url.at.host);
@@ -152,6 +153,8 @@ static int response_begin(struct exchange *x)
 
     if (resume_is_under_way(x))
         return resume_response(x);
+    if (destination_proof(x) != DESTINATION_PROVEN)
+        x->caches = false;
     response_invalidate(x);
     next = validated_response(x);
     if (next != EXCHANGE_JUDGE)
@@ -172,6 +175,18 @@ static int response_begin(struct exchange *x)
     if (response_describe(x) != 0)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     return EXCHANGE_JUDGE;
+}
+
+/* 407 is the parent's word for us; the client would take it for ours. */
+static int response_parent_denies(struct exchange *x)
+{
+    const struct parent *parent = x->origin->parent;
+
+    exchange_drop_origin(x, false);
+    return exchange_refuse(
+        x, 502, "proxy_configuration_error", "parent proxy %s: %s (status 407)", parent->name,
+        parent->authorization != NULL ? "doesn't accept our password"
+                                      : "wants a password and we have none for it");
 }
 
 int response_head(struct exchange *x)
@@ -197,6 +212,8 @@ int response_head(struct exchange *x)
             return response_malformed(x, r);
         if (r == HTTP_DONE) {
             buffer_consume(&origin->in, consumed);
+            if (x->response.status == 407 && x->origin->absolute)
+                return response_parent_denies(x);
             if (x->response.status >= 200 || x->response.status == 101)
                 return response_begin(x);
             r = response_interim(x);

@@ -27,7 +27,7 @@ bool resume_begin(struct exchange *x)
         x->response.framing != HTTP_BODY_LENGTH || x->response_body.complete ||
         (x->response_body.failed && x->response_body.error != 0) ||
         hold_size(hold) <= x->resume_at || !dive_span_eq(x->request.method, "GET") ||
-        !x->request_body.complete || x->worker->draining ||
+        !x->request_body.complete || (x->worker->draining && !x->worker->patient) ||
         http_field_has_token(&x->response, "Accept-Ranges", "none") ||
         !validate_resume(&validator, &x->response, worker_now(x->worker)))
         return false;

@@ -143,14 +143,36 @@ static int lookup_join(struct exchange *x)
     return role == EXCHANGE_WAIT ? EXCHANGE_CONNECT : role;
 }
 
+/* Something is stored that may only be used when the destination is proven to be the host's. */
+static bool lookup_awaits_proof(struct exchange *x)
+{
+    struct object *object = NULL;
+    bool found;
+
+    if (destination_proof(x) != DESTINATION_PENDING || !lookup_applies(x))
+        return false;
+    object = store_get(x->worker->shared->store, &x->key, reuse_variant_of, x);
+    found = object != NULL;
+    object_unref(&object);
+    return found;
+}
+
 int lookup_stored(struct exchange *x)
 {
+    if (!x->looked && lookup_awaits_proof(x)) {
+        exchange_deadline(x, x->runtime->config->dns.timeout_ms + 5000);
+        return EXCHANGE_WAIT;
+    }
     if (!x->looked) {
         x->looked = true;
-        x->caches = lookup_applies(x);
+        x->caches = lookup_applies(x) && destination_proof(x) != DESTINATION_UNPROVEN;
         if (!x->caches)
             return EXCHANGE_CONNECT;
         x->flight_key = x->key;
+        /* Nothing is stored, and nothing is shared: response_begin() decides what is kept. */
+        if (destination_proof(x) == DESTINATION_PENDING)
+            return x->control.flags & CONTROL_ONLY_IF_CACHED ? lookup_not_cached(x)
+                                                             : EXCHANGE_CONNECT;
         if (lookup_object(x) == EXCHANGE_REUSE)
             return EXCHANGE_REUSE;
         if (x->control.flags & CONTROL_ONLY_IF_CACHED)

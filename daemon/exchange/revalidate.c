@@ -45,6 +45,7 @@ void revalidate_in_background(struct exchange *x)
         .peer_text = x->peer_text,
         .listener = x->listener,
         .tls = x->tls,
+        .destination = x->destination.kind != 0 ? &x->destination : NULL,
         .done = revalidate_over,
     };
 

@@ -203,6 +203,27 @@ static void verify_tell_lost(struct exchange *x)
                 domain);
 }
 
+/* The verifier's trace, malloc'd, the caller's, with what it can't know: which address the client
+ * of a transparent listener connected to. NULL without memory. */
+static char *verify_render(void *arg)
+{
+    const struct exchange *x = arg;
+    char *trace = NULL, *whole = NULL;
+    size_t n;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0 || x->destination.kind == 0)
+        return trace;
+    n = strlen(trace);
+    if (n > 0 && trace[n - 1] == '}' &&
+        asprintf(&whole,
+                 x->destination.kind == HTTP_HOST_IPV6 ? "%.*s,\"destination\":\"[%s]:%u\"}"
+                                                       : "%.*s,\"destination\":\"%s:%u\"}",
+                 (int)(n - 1), trace, x->destination.host, x->destination.port) < 0)
+        whole = NULL;
+    free(trace);
+    return whole;
+}
+
 /* A hit on a small object in memory is where a trace costs more than all the rest, and all that it
  * is made of is in this exchange. Anything else would keep files, or much memory, for the trace's
  * sake. */
@@ -231,16 +252,8 @@ void verify_trace(struct exchange *x)
     if (x->runtime->config->trace.entries == 0)
         return;
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && dive_verifier_trace(x->verifier, &trace) == 0)
+    if (!x->trace_waits && (trace = verify_render(x)) != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
-}
-
-static char *verify_render(void *arg)
-{
-    const struct exchange *x = arg;
-    char *trace = NULL;
-
-    return dive_verifier_trace(x->verifier, &trace) == 0 ? trace : NULL;
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))

@@ -10,6 +10,7 @@
 #include "http/chars.h"
 #include "http/date.h"
 #include "http/status.h"
+#include "http/via.h"
 #include "http/writer.h"
 
 void http_buffer_init(struct http_buffer *b, size_t max)
@@ -282,7 +283,10 @@ static int add_section(struct http_buffer *b, const struct http_write *w, int st
         (w->from == NULL || http_field_get(w->from, "date") == NULL))
         r = add_text_field(b, "Date", http_date_cached(w->now));
     if (r == 0 && w->via)
-        r = http_buffer_addf(b, "Via: 1.%d dived\r\n", w->from != NULL ? w->from->minor : 1);
+        r = http_buffer_addf(b, "Via: 1.%d %s\r\n", w->from != NULL ? w->from->minor : 1,
+                             http_via_name());
+    if (r == 0 && w->proxy_authorization != NULL)
+        r = add_text_field(b, "Proxy-Authorization", w->proxy_authorization);
     if (r == 0)
         r = add_framing(b, w, status);
     if (r == 0 && (w->close || w->upgrade))

@@ -45,9 +45,10 @@ struct http_write {
     int64_t content_length;
     bool close;   /* Connection: close */
     bool upgrade; /* Connection: Upgrade, and `from`'s Upgrade field is passed on */
-    bool via;     /* append "Via: 1.<from->minor> dived" (RFC 9110 section 7.6.3) */
-    bool date;    /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
-    int64_t now;  /* Unix seconds */
+    bool via;     /* append "Via: 1.<from->minor> " and our name (http/via.h) */
+    const char *proxy_authorization; /* ours, towards a parent proxy; or NULL */
+    bool date;   /* responses: add Date (with `now`) if `from` has none (RFC 9110 section 6.6.1) */
+    int64_t now; /* Unix seconds */
 };
 
 /* Appends a whole head, always HTTP/1.1. `host` is the Host field's value, written first. Whatever

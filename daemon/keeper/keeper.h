@@ -47,7 +47,7 @@ int keeper_start(struct keeper **out, const struct keeper_options *options, char
 int keeper_ca(struct keeper *keeper, const char *ca_certificate, const char *ca_key,
               struct tls_ca **out, char *why, size_t why_size) DIVE_MUST_USE;
 
-/* Has it ended? Reaps it then. After SIGCHLD; main thread. A daemon without its keeper can't go on
+/* Has it ended? Reaps it then. Main thread. A daemon without its keeper can't go on
  * for long. */
 bool keeper_is_gone(struct keeper *keeper);
 

@@ -8,6 +8,9 @@
  *
  *      DONE -> (next loop turn) DELIVERING: the callback runs -> freed
  *
+ * With a parent proxy the race is for a connection to that one, and TUNNELLING comes between RACING
+ * and DONE: the parent is asked for a tunnel.
+ *
  * Within a family the order of the DNS answer is kept, families alternate, IPv6 begins. An address
  * without a route fails at once and costs no delay, which is what sorting by RFC 6724 rule 1 is
  * for.
@@ -25,14 +28,16 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "origin/dial_private.h"
 #include "origin/literal.h"
+#include "origin/parent_connect.h"
 
 #define RESOLUTION_DELAY_MS 50 /* RFC 8305 section 3 */
 #define ATTEMPT_DELAY_MS 250   /* RFC 8305 section 5 */
 #define DETAIL_SIZE 320
 #define HOST_SIZE 256
 
-enum state { RESOLVING, DELAYING, RACING, DONE, DELIVERING };
+enum state { RESOLVING, DELAYING, RACING, TUNNELLING, DONE, DELIVERING };
 
 enum family { V6, V4, FAMILIES };
 
@@ -64,41 +69,18 @@ struct dial {
     size_t running;  /* of them */
     struct loop_timer deadline;
     struct loop_timer pace;
+    const struct parent *parent; /* NULL: the race is for the origin itself */
+    struct parent_bridges *bridges;
+    char *authority; /* what the parent is asked for; NULL: it is only connected to */
+    char *via;
+    bool refused; /* by the guard, before the parent heard of it */
+    struct parent_connect *tunnel;
     struct loop_node step;
     struct dial_outcome outcome; /* the weightiest failure so far; at the end, the result */
     char detail[DETAIL_SIZE];
     dial_fn *cb;
     void *arg;
 };
-
-static const struct {
-    const char *word, *error_type, *text;
-    int status;
-} results[] = {
-#define X(id, word, error_type, status, text) {word, error_type, text, status},
-    DIAL_RESULTS(X)
-#undef X
-};
-
-const char *dial_result_word(enum dial_result result)
-{
-    return result < DIAL_RESULT_COUNT ? results[result].word : "";
-}
-
-const char *dial_result_error_type(enum dial_result result)
-{
-    return result < DIAL_RESULT_COUNT ? results[result].error_type : "proxy_internal_error";
-}
-
-int dial_result_status(enum dial_result result)
-{
-    return result < DIAL_RESULT_COUNT ? results[result].status : 500;
-}
-
-const char *dial_result_text(enum dial_result result)
-{
-    return result < DIAL_RESULT_COUNT ? results[result].text : "";
-}
 
 /* When several things went wrong, the one that says most is reported. What happened to a connection
  * weighs more than what happened in DNS for the other family. */
@@ -198,9 +180,9 @@ static void close_attempt(struct attempt *attempt, bool keep_fd)
     attempt->dial->running--;
 }
 
-static void halt(struct dial *dial)
+/* Everything but the connection that has won, and the deadline. */
+static void halt_race(struct dial *dial)
 {
-    loop_timer_stop(&dial->deadline);
     loop_timer_stop(&dial->pace);
     for (int f = 0; f < FAMILIES; f++)
         resolver_cancel(&dial->query[f]);
@@ -209,11 +191,42 @@ static void halt(struct dial *dial)
     assert(dial->running == 0);
 }
 
+static void halt(struct dial *dial)
+{
+    loop_timer_stop(&dial->deadline);
+    parent_connect_cancel(&dial->tunnel);
+    halt_race(dial);
+}
+
 static void finish(struct dial *dial)
 {
     halt(dial);
     dial->state = DONE;
     step_later(dial);
+}
+
+static void on_tunnel(void *arg, enum dial_result result, int fd, const char *detail)
+{
+    struct dial *dial = arg;
+
+    dial->tunnel = NULL;
+    dial->outcome.result = result;
+    dial->outcome.fd = fd;
+    snprintf(dial->detail, sizeof dial->detail, "%s", detail);
+    finish(dial);
+}
+
+/* `fd` is connected to the parent. */
+static void ask_parent(struct dial *dial, int fd)
+{
+    halt_race(dial);
+    dial->state = TUNNELLING;
+    if (parent_connect_start(&dial->tunnel, dial->loop, dial->bridges, dial->parent,
+                             dial->authority, dial->via, fd, on_tunnel, dial) == 0)
+        return;
+    dial->outcome.result = DIAL_OK; /* whatever happened to others of its addresses */
+    note(dial, DIAL_INTERNAL);
+    finish(dial);
 }
 
 static void win(struct dial *dial, struct attempt *attempt)
@@ -228,6 +241,11 @@ static void win(struct dial *dial, struct attempt *attempt)
                                           .peer_length = candidate->length,
                                           .security = candidate->security};
     snprintf(dial->detail, sizeof dial->detail, "%s", dial_result_text(DIAL_OK));
+    if (dial->authority) {
+        dial->outcome.fd = -1;
+        ask_parent(dial, fd);
+        return;
+    }
     finish(dial);
 }
 
@@ -257,6 +275,9 @@ static int attempt_start(struct dial *dial, const struct candidate *candidate)
     enum guard_reason guard = guard_check(dial->guard, address);
     int on = 1, fd, r;
 
+    /* The configuration names the parent: it may be anywhere, but not here. */
+    if (dial->parent && guard != GUARD_OWN_LISTENER)
+        guard = GUARD_ALLOWED;
     if (guard != GUARD_ALLOWED) {
         note_address(dial, candidate, DIAL_GUARDED, guard, guard_reason_text(guard));
         return 0;
@@ -346,7 +367,11 @@ static void on_deadline(void *arg)
 {
     struct dial *dial = arg;
 
-    if (dial->running > 0) {
+    if (dial->state == TUNNELLING) {
+        dial->outcome.result = DIAL_OK;
+        note(dial, DIAL_PARENT_SLOW);
+        snprintf(dial->detail, sizeof dial->detail, "did not answer CONNECT in time");
+    } else if (dial->running > 0) {
         for (size_t i = 0; i < dial->attempts; i++) {
             if (dial->attempt[i].fd >= 0)
                 note_address(dial, dial->attempt[i].candidate, DIAL_TIMEOUT, GUARD_ALLOWED,
@@ -429,9 +454,17 @@ static void on_addresses(void *arg, const struct resolver_addresses *answer)
 
 /* ---- starting ---- */
 
+static void dial_free(struct dial *dial)
+{
+    free(dial->authority);
+    free(dial->via);
+    free(dial);
+}
+
 static void on_step(struct loop_node *node)
 {
     struct dial *dial = (void *)((char *)node - offsetof(struct dial, step));
+    char named[DETAIL_SIZE + HOST_SIZE + 32];
 
     if (dial->state != DONE) {
         race(dial);
@@ -439,8 +472,12 @@ static void on_step(struct loop_node *node)
     }
     dial->state = DELIVERING;
     dial->outcome.detail = dial->detail;
+    if (dial->parent && dial->outcome.result != DIAL_OK && !dial->refused) {
+        snprintf(named, sizeof named, "parent proxy %s: %s", dial->parent->name, dial->detail);
+        dial->outcome.detail = named;
+    }
     dial->cb(dial->arg, &dial->outcome);
-    free(dial);
+    dial_free(dial);
 }
 
 static void step_later(struct dial *dial)
@@ -459,7 +496,7 @@ void dial_cancel(struct dial **dial)
     loop_cancel(d->loop, &d->step);
     if (d->state == DONE && d->outcome.result == DIAL_OK)
         close(d->outcome.fd);
-    free(d); /* no callback of ours calls out: it can't be on the stack */
+    dial_free(d); /* no callback of ours calls out: it can't be on the stack */
 }
 
 static struct dial *dial_new(struct loop *loop, const struct guard *guard, int64_t timeout_ms,
@@ -549,4 +586,26 @@ int dial_start_address(struct loop *loop, const struct guard *guard, const struc
     step_later(d);
     *dial = d;
     return 0;
+}
+
+/* ---- for dial_parent.c ---- */
+
+int dial_through(struct dial *dial, const struct parent *parent, struct parent_bridges *bridges,
+                 const char *authority, const char *via)
+{
+    dial->parent = parent;
+    dial->bridges = bridges;
+    dial->authority = authority ? strdup(authority) : NULL;
+    dial->via = via ? strdup(via) : NULL;
+    return (authority && !dial->authority) || (via && !dial->via) ? DIVE_E_NOMEM : 0;
+}
+
+void dial_refuse(struct dial *dial, const struct sockaddr_storage *address, socklen_t length,
+                 enum guard_reason reason)
+{
+    struct candidate target = {*address, length, DIVE_DNS_NO_ANSWER};
+
+    dial->refused = true;
+    note_address(dial, &target, DIAL_GUARDED, reason, guard_reason_text(reason));
+    finish(dial);
 }

@@ -30,6 +30,14 @@
     X(UNREACHABLE,  "unreachable",  "destination_ip_unroutable", 502, "the address is unreachable")        \
     X(TIMEOUT,      "timeout",      "connection_timeout",        504, "no connection in time")             \
     X(FD_EXHAUSTED, "fd-exhausted", "connection_limit_reached",  503, "no file descriptor or port is left") \
+    X(PARENT_AUTH,  "parent-auth",  "proxy_configuration_error", 502, "the parent proxy wants another password")      \
+    X(PARENT_DENIED, "parent-denied", "http_request_denied",     502, "the parent proxy denies the connection")       \
+    X(PARENT_FAILED, "parent-failed", "destination_unavailable", 502, "the parent proxy can't reach the origin")      \
+    X(PARENT_SLOW,  "parent-slow",  "connection_timeout",        504, "the parent proxy did not answer in time")      \
+    X(PARENT_LOOP,  "parent-loop",  "proxy_loop_detected",       508, "the parent proxy has seen this connection")    \
+    X(PARENT_PROTOCOL, "parent-protocol", "http_protocol_error", 502, "the parent proxy's answer is malformed")       \
+    X(PARENT_CLOSED, "parent-closed", "connection_terminated",   502, "the parent proxy closed the connection")       \
+    X(PARENT_TLS,   "parent-tls",   "tls_certificate_error",     502, "the parent proxy's TLS can't be trusted")      \
     X(INTERNAL,     "internal",     "proxy_internal_error",      500, "internal error")
 /* clang-format on */
 
@@ -60,6 +68,8 @@ struct dial_outcome {
 };
 
 struct dial;
+struct parent;
+struct parent_bridges;
 
 typedef void dial_fn(void *arg, const struct dial_outcome *outcome);
 
@@ -79,6 +89,25 @@ int dial_start(struct loop *loop, struct resolver *resolver, const struct guard 
 int dial_start_address(struct loop *loop, const struct guard *guard, const struct sockaddr *address,
                        socklen_t length, int64_t timeout_ms, dial_fn *cb, void *arg,
                        struct dial **dial) DIVE_MUST_USE;
+
+/* How a parent proxy is used. All borrowed until the end of the dial, `via` during the call. */
+struct dial_through {
+    const struct parent *parent;
+    struct parent_bridges *bridges; /* tunnels only */
+    /* CONNECT: what comes of the dial leads to the origin (origin/parent_connect.h). Else to the
+     * parent itself, for requests in absolute-form. */
+    bool tunnel;
+    const char *via; /* tunnels: Via of the request that this is for, or NULL */
+};
+
+/* Connects to the parent instead of `host`, of which nothing is looked up here. To the parent's own
+ * address the guard only says no if it is ours (own-listener). An address literal in `host` has to
+ * pass the guard as ever, and so has "localhost" with all names below it, as the addresses that
+ * they mean (RFC 6761 section 6.3). A failure's detail names the parent. As dial_start();
+ * DIVE_E_LIMIT: `via` is too long. */
+int dial_start_parent(struct loop *loop, struct resolver *resolver, const struct guard *guard,
+                      const struct dial_through *through, const char *host, unsigned port,
+                      int64_t timeout_ms, dial_fn *cb, void *arg, struct dial **dial) DIVE_MUST_USE;
 
 /* Closes what is under way; `cb` never runs. `*dial` becomes NULL; NULL in it is fine. */
 void dial_cancel(struct dial **dial);

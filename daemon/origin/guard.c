@@ -326,13 +326,26 @@ static bool is_own_listener(const struct guard *guard, const struct address *a)
     return port && is_this_machine(a);
 }
 
+/* What a NAT64 (RFC 6052) makes of it, which may lead back to this machine. */
+static bool nat64_target(const struct address *a, struct address *out)
+{
+    static const uint8_t prefix[16] = {0x00, 0x64, 0xff, 0x9b}; /* /96 */
+
+    if (a->family != AF_INET6 || !in_block(a->bytes, prefix, 96))
+        return false;
+    *out = (struct address){.family = AF_INET, .port = a->port};
+    memcpy(out->bytes, a->bytes + 12, 4);
+    return true;
+}
+
 enum guard_reason guard_check(const struct guard *guard, const struct sockaddr *address)
 {
-    struct address a;
+    struct address a, translated;
 
     if (!take(address, &a))
         return GUARD_FAMILY;
-    if (is_own_listener(guard, &a))
+    if (is_own_listener(guard, &a) ||
+        (nat64_target(&a, &translated) && is_own_listener(guard, &translated)))
         return GUARD_OWN_LISTENER;
     for (size_t i = 0; i < guard->allow_count; i++) {
         if (contains(&guard->allow[i], &a))

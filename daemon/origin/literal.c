@@ -61,3 +61,24 @@ int literal_parse(const char *host, int *family, uint8_t bytes[16])
     }
     return ends_in_number(host) ? DIVE_E_SYNTAX : 0;
 }
+
+bool literal_address(const char *host, uint16_t port, struct sockaddr_storage *out)
+{
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    struct sockaddr_in *in = (struct sockaddr_in *)out;
+    uint8_t bytes[16];
+    int family;
+
+    *out = (struct sockaddr_storage){0};
+    if (literal_parse(host, &family, bytes) != 1)
+        return false;
+    out->ss_family = (sa_family_t)family;
+    if (family == AF_INET) {
+        in->sin_port = htons(port);
+        memcpy(&in->sin_addr, bytes, sizeof(in->sin_addr));
+    } else {
+        in6->sin6_port = htons(port);
+        memcpy(&in6->sin6_addr, bytes, sizeof(in6->sin6_addr));
+    }
+    return true;
+}

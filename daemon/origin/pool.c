@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "origin/parent_connect.h"
 #include "tls/connect.h"
 
 #define ORIGIN_BUCKETS 1024
@@ -23,6 +24,7 @@ struct origin_pool {
     struct loop *loop;
     struct origin_list bucket[ORIGIN_BUCKETS];
     struct origin_list busy;
+    struct parent_bridges bridges;
 };
 
 static const char *const origin_state_words[] = {
@@ -59,7 +61,7 @@ static const char *origin_route(const struct origin_target *target)
 static bool origin_is_for(const struct origin_connection *c, const struct origin_target *target)
 {
     return c->tls == target->tls && c->port == target->port && strcmp(c->host, target->host) == 0 &&
-           strcmp(c->route, origin_route(target)) == 0;
+           strcmp(c->route, origin_route(target)) == 0 && c->parent == target->parent;
 }
 
 static struct origin_list *origin_bucket(struct origin_pool *pool, uint32_t hash)
@@ -140,7 +142,7 @@ static void origin_become_idle(struct origin_connection *c)
 {
     struct origin_list *bucket = origin_bucket(c->pool, c->hash);
     struct origin_connection *other, *last = NULL;
-    struct origin_target target = {c->tls, c->host, c->port, c->route};
+    struct origin_target target = {c->tls, c->host, c->port, c->route, c->parent, NULL};
     unsigned idle = 0;
 
     origin_unlink(c);
@@ -189,7 +191,11 @@ static void origin_handshake(struct origin_connection *c)
     }
     tls_failure_read(&why, c->channel.stream.ssl, -1);
     failure.error_type = tls_failure_word(why.kind);
-    snprintf(failure.details, sizeof(failure.details), "%s", why.text);
+    if (c->absolute)
+        snprintf(failure.details, sizeof(failure.details), "parent proxy %s: TLS: %s",
+                 c->parent->name, why.text);
+    else
+        snprintf(failure.details, sizeof(failure.details), "%s", why.text);
     origin_fail(c, &failure);
 }
 
@@ -219,14 +225,15 @@ static void origin_on_timeout(void *arg)
 static void origin_connected(struct origin_connection *c, int fd)
 {
     struct origin_failure failure = {500, "proxy_internal_error", "out of memory"};
+    const char *peer = c->absolute ? c->parent->host : c->host;
     SSL *ssl = NULL;
 
     stream_init(&c->channel.stream, c->pool->loop, fd, origin_on_event, c);
-    if (!c->tls) {
+    if (c->absolute ? !c->parent->tls : !c->tls) {
         origin_become_ready(c);
         return;
     }
-    if (tls_connect_new(c->runtime->connect_context, c->host, &ssl) != 0) {
+    if (tls_connect_new(c->runtime->connect_context, peer, &ssl) != 0) {
         origin_fail(c, &failure);
         return;
     }
@@ -272,6 +279,7 @@ static struct origin_connection *origin_new(struct origin_pool *pool, struct run
     c->port = target->port;
     snprintf(c->host, sizeof(c->host), "%s", target->host);
     snprintf(c->route, sizeof(c->route), "%s", origin_route(target));
+    c->parent = target->parent;
     c->hash = origin_hash(target);
     c->ready = ready;
     c->arg = arg;
@@ -303,6 +311,27 @@ static struct origin_connection *origin_find(struct origin_pool *pool,
     return NULL;
 }
 
+static int origin_start_dial(struct origin_pool *pool, struct runtime *runtime,
+                             struct resolver *resolver, const struct origin_target *target,
+                             bool absolute, dial_fn *cb, void *arg, struct dial **dial)
+{
+    int64_t timeout_ms = runtime->config->origins.connect_timeout_ms;
+    struct dial_through through = {target->parent, &pool->bridges, !absolute,
+                                   absolute ? NULL : target->via};
+
+    if (target->parent == NULL)
+        return dial_start(pool->loop, resolver, runtime->guard, origin_route(target), target->port,
+                          timeout_ms, cb, arg, dial);
+    return dial_start_parent(pool->loop, resolver, runtime->guard, &through, origin_route(target),
+                             target->port, timeout_ms, cb, arg, dial);
+}
+
+int origin_dial(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
+                const struct origin_target *target, dial_fn *cb, void *arg, struct dial **dial)
+{
+    return origin_start_dial(pool, runtime, resolver, target, false, cb, arg, dial);
+}
+
 int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
                 const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
                 struct origin_connection **out)
@@ -332,8 +361,9 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
     c = origin_new(pool, runtime, target, ready, arg);
     if (c == NULL)
         return DIVE_E_NOMEM;
-    r = dial_start(pool->loop, resolver, runtime->guard, c->route, c->port,
-                   runtime->config->origins.connect_timeout_ms, origin_on_dialed, c, &c->dial);
+    c->absolute = target->parent != NULL && !target->tls;
+    r = origin_start_dial(pool, runtime, resolver, target, c->absolute, origin_on_dialed, c,
+                          &c->dial);
     if (r != 0) {
         origin_close(c);
         return r;
@@ -415,6 +445,7 @@ int origin_pool_new(struct origin_pool **out, struct loop *loop)
     for (unsigned i = 0; i < ORIGIN_BUCKETS; i++)
         TAILQ_INIT(&pool->bucket[i]);
     TAILQ_INIT(&pool->busy);
+    parent_bridges_init(&pool->bridges);
     *out = pool;
     return 0;
 }
@@ -435,6 +466,7 @@ void origin_pool_free(struct origin_pool **pool)
         return;
     origin_pool_flush(*pool);
     assert(TAILQ_EMPTY(&(*pool)->busy));
+    parent_bridges_close(&(*pool)->bridges);
     free(*pool);
     *pool = NULL;
 }

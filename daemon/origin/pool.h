@@ -8,9 +8,11 @@
  *      origin_note_failure --> FAILED <---+                      +--> CLOSED
  *                                 `--> told to the first origin_open(), or forgotten --> CLOSED
  *
- * A connection belongs to runtime, scheme, host, port and route; its certificate was verified for
- * that host. One that is being made by origin_adopt() has no owner yet: the first origin_open() for
- * its target gets it, or the reason why there is none.
+ * A connection belongs to runtime, scheme, host, port, route and parent; its certificate was
+ * verified for that host. Through a parent proxy, https goes by CONNECT; http on a connection to
+ * the parent that is used for one host alone, with requests in absolute-form (RFC 9112
+ * section 3.2.2). One that is being made by origin_adopt() has no owner yet: the first
+ * origin_open() for its target gets it, or the reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
 #define DIVED_ORIGIN_POOL_H
@@ -31,6 +33,8 @@ struct origin_target {
     /* What is connected to, where a client chose another way to the host (CONNECT to an address,
      * SNI with the name); NULL: the host. */
     const char *route;
+    const struct parent *parent; /* the runtime's; NULL: straight to the origin */
+    const char *via; /* of the request that this is for, for CONNECT to a parent; or NULL */
 };
 
 /* Why no connection could be had: what a 502 or 504 says (RFC 9209 section 2.3). */
@@ -70,6 +74,8 @@ struct origin_connection {
     enum origin_state state;
     bool reused; /* an exchange has used it before: it may turn out to be closed already */
     bool tls;
+    const struct parent *parent; /* NULL: none */
+    bool absolute;               /* the peer is the parent: requests in absolute-form */
     char host[ORIGIN_HOST_SIZE];
     char route[ORIGIN_HOST_SIZE];
     uint16_t port;
@@ -100,6 +106,12 @@ void origin_pool_flush(struct origin_pool *pool);
 int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
                 const struct origin_target *target, bool fresh, origin_ready_fn *ready, void *arg,
                 struct origin_connection **out) DIVE_MUST_USE;
+/* A dial to `target`, through its parent if it has one (always by CONNECT), with this pool's
+ * bridges and the runtime's guard and timeout. As dial_start(). */
+int origin_dial(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,
+                const struct origin_target *target, dial_fn *cb, void *arg,
+                struct dial **dial) DIVE_MUST_USE;
+
 /* Stops waiting; `ready` isn't called. *connection becomes NULL. */
 void origin_cancel(struct origin_connection **connection);
 

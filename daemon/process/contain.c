@@ -38,7 +38,7 @@ static unsigned kept(const struct config *config)
     for (size_t i = 0; i < config->listeners.n; i++) {
         if (is_low(&config->listeners.v[i].address))
             keep |= PRIVILEGE_LOW_PORTS;
-        if (config->listeners.v[i].mode == CONFIG_LISTENER_TRANSPARENT)
+        if (config->listeners.v[i].tproxy)
             keep |= PRIVILEGE_TRANSPARENT;
     }
     return keep;

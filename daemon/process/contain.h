@@ -34,7 +34,7 @@ int contain_check(const struct config *config, char *why, size_t why_size) DIVE_
 /* 0, or a negative DIVE_E* and `why`: the process must end. */
 int contain_enter(struct contain *contain, const struct config *config, char *why,
                   size_t why_size) DIVE_MUST_USE;
-/* After SIGCHLD: is what can't be done without gone, so that the process must end? Logs it. */
+/* Now and then: is what can't be done without gone, so that the process must end? Logs it. */
 bool contain_is_broken(struct contain *contain);
 /* When no runtime is left. */
 void contain_end(struct contain *contain);

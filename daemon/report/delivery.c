@@ -389,7 +389,10 @@ static void delivery_on_connection(void *arg, struct origin_connection *connecti
 
 static void delivery_connect(struct delivery *d)
 {
-    struct origin_target target = {.tls = true, .host = d->url.at.host, .port = d->url.at.port};
+    struct origin_target target = {.tls = true,
+                                   .host = d->url.at.host,
+                                   .port = d->url.at.port,
+                                   .parent = runtime_parent_of_url(d->runtime, &d->url)};
     int r;
 
     delivery_set_state(d, DELIVERY_CONNECT);

@@ -128,6 +128,9 @@ int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
     r = tls_connect_context_new(&runtime->connect_context, config->origins.ca_file, why, why_size);
     if (r != 0)
         goto out;
+    r = parents_new(&runtime->parents, config, runtime->connect_context, why, why_size);
+    if (r != 0)
+        goto out;
     *out = runtime;
     runtime = NULL;
     why[0] = '\0';
@@ -151,10 +154,60 @@ int runtime_new(struct runtime **out, struct config *config, struct keeper *keep
     return r;
 }
 
+const struct parent *runtime_parent(const struct runtime *runtime, const struct config_rule *rule)
+{
+    if (rule != NULL && rule->parent.kind != CONFIG_PARENT_UNSET)
+        return parents_find(runtime->parents, &rule->parent);
+    return parents_find(runtime->parents, &runtime->config->origins.parent);
+}
+
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url)
+{
+    struct config_subject subject = {
+        .host = url->at.host,
+        .port = url->at.port,
+        .scheme = url->https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP,
+        .now = (int64_t)time(NULL),
+    };
+
+    return runtime_parent(runtime, config_rule_match(runtime->config, &subject));
+}
+
 struct runtime *runtime_ref(struct runtime *runtime)
 {
     atomic_fetch_add_explicit(&runtime->references, 1, memory_order_relaxed);
     return runtime;
+}
+
+static void runtime_free(struct runtime *r)
+{
+    parents_free(&r->parents);
+    SSL_CTX_free(r->accept_context);
+    SSL_CTX_free(r->connect_context);
+    certificate_cache_free(&r->certificates);
+    guard_free(&r->guard);
+    resolver_settings_clear(&r->resolver);
+    config_unref(&r->config);
+    free(r);
+}
+
+static _Atomic bool runtime_frees_deferred;
+static struct runtime *_Atomic runtime_dead;
+
+void runtime_defer_frees(void)
+{
+    atomic_store(&runtime_frees_deferred, true);
+}
+
+void runtime_reap(void)
+{
+    struct runtime *r = atomic_exchange(&runtime_dead, NULL), *next;
+
+    for (; r != NULL; r = next) {
+        next = r->next_dead;
+        runtime_free(r);
+    }
 }
 
 void runtime_unref(struct runtime **runtime)
@@ -164,11 +217,11 @@ void runtime_unref(struct runtime **runtime)
     *runtime = NULL;
     if (r == NULL || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) > 1)
         return;
-    SSL_CTX_free(r->accept_context);
-    SSL_CTX_free(r->connect_context);
-    certificate_cache_free(&r->certificates);
-    guard_free(&r->guard);
-    resolver_settings_clear(&r->resolver);
-    config_unref(&r->config);
-    free(r);
+    if (!atomic_load_explicit(&runtime_frees_deferred, memory_order_relaxed)) {
+        runtime_free(r);
+        return;
+    }
+    r->next_dead = atomic_load(&runtime_dead);
+    while (!atomic_compare_exchange_weak(&runtime_dead, &r->next_dead, r)) {
+    }
 }

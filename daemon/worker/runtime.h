@@ -13,16 +13,20 @@
 #include "config/config.h"
 #include "hold/hold.h"
 #include "http/head.h"
+#include "http/url.h"
 #include "keeper/keeper.h"
 #include "origin/guard.h"
+#include "origin/parent.h"
 #include "tls/certificate_cache.h"
 #include "worker/resolver_settings.h"
 
 struct runtime {
     _Atomic unsigned references;
+    struct runtime *next_dead; /* while it waits for runtime_reap() */
     struct config *config;
     struct guard *guard;
     SSL_CTX *connect_context;               /* towards origins */
+    struct parents *parents;                /* proxies towards origins */
     SSL_CTX *accept_context;                /* towards clients; NULL when interception is off */
     struct certificate_cache *certificates; /* NULL when interception is off */
     struct http_limits http_limits;
@@ -42,8 +46,18 @@ int runtime_new(struct runtime **out, struct config *config, struct keeper *keep
  * origins; no interception, no hold. Reads no key and makes nothing on disk. */
 int runtime_new_outgoing(struct runtime **out, struct config *config, char *why,
                          size_t why_size) DIVE_MUST_USE;
+/* The parent proxy for what `rule` (NULL: none) matched; NULL: straight to the origin. */
+const struct parent *runtime_parent(const struct runtime *runtime, const struct config_rule *rule);
+/* The same for a request of our own, without a client: rules that name one don't match. */
+const struct parent *runtime_parent_of_url(const struct runtime *runtime,
+                                           const struct http_url *url);
 struct runtime *runtime_ref(struct runtime *runtime);
-/* Thread-safe; NULLs *runtime. */
+/* Thread-safe; NULLs *runtime. After runtime_defer_frees() the last one only lays it aside. */
 void runtime_unref(struct runtime **runtime);
+/* A large configuration takes its time to be freed, and the last reference may be a worker's, whose
+ * clients would wait for it: from now on runtime_reap() frees, which the main thread calls now and
+ * then, and once more at the end. */
+void runtime_defer_frees(void);
+void runtime_reap(void);
 
 #endif

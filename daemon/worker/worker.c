@@ -61,7 +61,7 @@ static void worker_drain_step(struct worker *worker)
 
     for (c = TAILQ_FIRST(&worker->clients); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (!client_connection_drain(c) && late)
+        if ((worker->patient || !client_connection_drain(c)) && late)
             client_connection_close(c, "timeouts.drain has passed");
     }
     if (late || worker_is_idle(worker))
@@ -72,21 +72,22 @@ static void worker_housekeeping(void *arg)
 {
     struct worker *worker = arg;
 
+    atomic_store_explicit(&worker->turned_ms, loop_now_ms(&worker->loop), memory_order_relaxed);
     worker_count_dns(worker);
     if (worker->draining)
         worker_drain_step(worker);
     loop_timer_set(&worker->housekeeping, worker->draining ? DRAIN_TICK_MS : HOUSEKEEPING_MS);
 }
 
-static void worker_begin_drain(struct worker *worker)
+static void worker_begin_drain(struct worker *worker, bool patient, int64_t within_ms)
 {
     struct listener *listener;
+    int64_t until = loop_now_ms(&worker->loop) + within_ms;
 
-    if (worker->draining)
-        return;
+    if (!worker->draining || until < worker->drain_until_ms)
+        worker->drain_until_ms = until;
+    worker->patient = patient && (!worker->draining || worker->patient);
     worker->draining = true;
-    worker->drain_until_ms =
-        loop_now_ms(&worker->loop) + worker->runtime->config->timeouts.drain_ms;
     while ((listener = TAILQ_FIRST(&worker->listeners)) != NULL)
         listener_close(listener);
     loop_timer_stop(&worker->housekeeping);
@@ -95,45 +96,50 @@ static void worker_begin_drain(struct worker *worker)
 
 /* ---- reload ---- */
 
-static struct listener *worker_find_listener(struct worker *worker,
-                                             const struct config_address *address)
+static bool listener_is_at(const struct listener *listener, const struct config_address *address)
 {
-    struct listener *listener;
-
-    TAILQ_FOREACH (listener, &worker->listeners, link) {
-        if (listener->address_length == address->len &&
-            memcmp(&listener->address, &address->addr, address->len) == 0)
-            return listener;
-    }
-    return NULL;
+    return listener->address_length == address->len &&
+           memcmp(&listener->address, &address->addr, address->len) == 0;
 }
 
-/* Opens the sockets that are new, closes what the configuration doesn't have any more. */
-static void worker_set_listeners(struct worker *worker, const int *sockets, size_t count)
+/* Those that are open already go on under the number that they have in the configuration of now;
+ * what it doesn't have any more is closed. */
+static void worker_keep_listeners(struct worker *worker)
 {
     const struct config *config = worker->runtime->config;
     struct listener *listener, *next;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct config_address *address = &config->listeners.v[i].address;
-
-        listener = worker_find_listener(worker, address);
-        if (listener != NULL) {
-            listener->index = (unsigned)i;
-            if (sockets[i] >= 0)
-                close(sockets[i]); /* nobody would accept from it, and SO_REUSEPORT would give it
-                                      clients */
-        } else if (sockets[i] >= 0 && listener_open(worker, (unsigned)i, address, sockets[i]) != 0)
-            log_error("worker", "%s: out of memory, not listening", address->text);
-    }
     for (listener = TAILQ_FIRST(&worker->listeners); listener != NULL; listener = next) {
-        bool wanted = false;
+        size_t i = 0;
 
         next = TAILQ_NEXT(listener, link);
-        for (size_t i = 0; i < config->listeners.n && !wanted; i++)
-            wanted = worker_find_listener(worker, &config->listeners.v[i].address) == listener;
-        if (!wanted)
+        while (i < config->listeners.n &&
+               !listener_is_at(listener, &config->listeners.v[i].address))
+            i++;
+        if (i == config->listeners.n) {
             listener_close(listener);
+            continue;
+        }
+        listener->index = (unsigned)i;
+        if (config->listeners.v[i].tproxy && listener_allow_foreign(listener) != 0)
+            log_error("worker", "%s: tproxy: %s", config->listeners.v[i].address.text,
+                      strerror(errno));
+    }
+}
+
+/* Opens the sockets that are new, closes what the configuration doesn't have any more. There may be
+ * several at one address. */
+static void worker_set_listeners(struct worker *worker, const int *sockets, size_t count)
+{
+    const struct config *config = worker->runtime->config;
+
+    worker_keep_listeners(worker);
+    for (size_t i = 0; i < count; i++) {
+        unsigned index = (unsigned)(i % config->listeners.n);
+        const struct config_address *address = &config->listeners.v[index].address;
+
+        if (sockets[i] >= 0 && listener_open(worker, index, address, sockets[i]) != 0)
+            log_error("worker", "%s: out of memory, not listening", address->text);
     }
 }
 
@@ -192,7 +198,8 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     int *sockets;
     size_t n;
-    bool drain;
+    bool drain, patient;
+    int64_t within_ms;
 
     (void)!read(fd, &count, sizeof(count));
     pthread_mutex_lock(&worker->mailbox_lock);
@@ -200,6 +207,9 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     sockets = worker->mailbox_listen;
     n = worker->mailbox_listen_count;
     drain = worker->mailbox_drain;
+    patient = worker->mailbox_patient;
+    within_ms = worker->mailbox_drain_ms;
+    worker->mailbox_drain = false;
     worker->mailbox_runtime = NULL;
     worker->mailbox_listen = NULL;
     worker->mailbox_listen_count = 0;
@@ -208,7 +218,7 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
         worker_switch_runtime(worker, runtime, sockets, n);
     free(sockets);
     if (drain)
-        worker_begin_drain(worker);
+        worker_begin_drain(worker, patient, within_ms);
     worker_run_posts(worker);
 }
 
@@ -216,8 +226,8 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
 static int worker_take_unread_socket(struct worker *worker, const struct config_address *address)
 {
     for (size_t i = 0; i < worker->mailbox_listen_count; i++) {
-        const struct config_address *other =
-            &worker->mailbox_runtime->config->listeners.v[i].address;
+        const struct config *config = worker->mailbox_runtime->config;
+        const struct config_address *other = &config->listeners.v[i % config->listeners.n].address;
         int fd = worker->mailbox_listen[i];
 
         if (fd >= 0 && other->len == address->len &&
@@ -241,7 +251,8 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
      * still to be opened where the newer one counts on them. */
     for (size_t i = 0; i < count; i++)
         if (copy[i] < 0)
-            copy[i] = worker_take_unread_socket(worker, &runtime->config->listeners.v[i].address);
+            copy[i] = worker_take_unread_socket(
+                worker, &runtime->config->listeners.v[i % runtime->config->listeners.n].address);
     for (size_t i = 0; i < worker->mailbox_listen_count; i++)
         if (worker->mailbox_listen[i] >= 0)
             close(worker->mailbox_listen[i]);
@@ -279,10 +290,23 @@ void worker_unpost(struct worker *worker, struct worker_post *post)
     pthread_mutex_unlock(&worker->mailbox_lock);
 }
 
-void worker_drain(struct worker *worker)
+int64_t worker_stuck_ms(const struct worker *worker)
+{
+    return loop_now_ms(&worker->loop) -
+           atomic_load_explicit(&worker->turned_ms, memory_order_relaxed);
+}
+
+bool worker_has_ended(const struct worker *worker)
+{
+    return atomic_load(&worker->ended);
+}
+
+void worker_drain(struct worker *worker, bool patient, int64_t within_ms)
 {
     pthread_mutex_lock(&worker->mailbox_lock);
     worker->mailbox_drain = true;
+    worker->mailbox_patient = patient;
+    worker->mailbox_drain_ms = within_ms;
     pthread_mutex_unlock(&worker->mailbox_lock);
     worker_wake(worker);
 }
@@ -375,13 +399,21 @@ static void *worker_thread(void *arg)
     while ((x = TAILQ_FIRST(&worker->exchanges)) != NULL)
         exchange_abort(&x, "the daemon ends");
     worker_count_dns(worker);
+    atomic_store(&worker->ended, true);
     return NULL;
 }
 
 int worker_start(struct worker *worker, const int *sockets, size_t count)
 {
+    char name[16]; /* of a thread, with its end */
+
     worker_set_listeners(worker, sockets, count);
-    return pthread_create(&worker->thread, NULL, worker_thread, worker) == 0 ? 0 : DIVE_E_NOMEM;
+    atomic_store(&worker->turned_ms, loop_now_ms(&worker->loop));
+    if (pthread_create(&worker->thread, NULL, worker_thread, worker) != 0)
+        return DIVE_E_NOMEM;
+    snprintf(name, sizeof(name), "dived-%u", worker->index);
+    pthread_setname_np(worker->thread, name);
+    return 0;
 }
 
 void worker_join(struct worker **worker)

@@ -65,7 +65,10 @@ struct worker {
         fault_domain[DIVE_DOMAIN_BUF]; /* whose faulty policy was logged last (exchange/verify.c) */
     int64_t fault_quiet_until_ms;
     bool draining;
+    bool patient; /* while draining: idle connections may have one more request */
     int64_t drain_until_ms;
+    _Atomic int64_t turned_ms; /* when the loop was seen to turn last, CLOCK_MONOTONIC */
+    _Atomic bool ended;
 
     pthread_t thread;
     struct event *mailbox_event;
@@ -74,7 +77,8 @@ struct worker {
     struct runtime *mailbox_runtime; /* to be switched to */
     int *mailbox_listen;             /* sockets of that runtime's listeners, in their order */
     size_t mailbox_listen_count;
-    bool mailbox_drain;
+    bool mailbox_drain, mailbox_patient;
+    int64_t mailbox_drain_ms;
     TAILQ_HEAD(post_list, worker_post) mailbox_posts;
 };
 
@@ -83,15 +87,22 @@ struct worker {
 int worker_new(struct worker **out, unsigned index, struct shared *shared, struct runtime *runtime,
                char *why, size_t why_size) DIVE_MUST_USE;
 /* Starts the thread; `sockets` are bound, listening sockets in the order of the config's listeners
- * and become the worker's. */
+ * (a second, third ... row of them may follow; -1: none) and become the worker's. */
 int worker_start(struct worker *worker, const int *sockets, size_t count) DIVE_MUST_USE;
 
 /* From another thread. The new runtime is used for new connections and exchanges. -1 in `sockets`:
  * the listener at that address is open already and stays. */
 int worker_reload(struct worker *worker, struct runtime *runtime, const int *sockets,
                   size_t count) DIVE_MUST_USE;
-/* From another thread: stop accepting, finish what runs, end after timeouts.drain at the latest. */
-void worker_drain(struct worker *worker);
+/* From another thread: stop accepting, finish what runs, end after `within_ms` at the latest.
+ * `patient`: connections without a request stay open for one more, which is answered with
+ * "Connection: close"; otherwise they are closed. May be called again with less patience. */
+void worker_drain(struct worker *worker, bool patient, int64_t within_ms);
+/* From any thread: since when its loop hasn't been seen to turn, in milliseconds. About a second is
+ * usual. */
+int64_t worker_stuck_ms(const struct worker *worker);
+/* From any thread: has its thread come to its end? */
+bool worker_has_ended(const struct worker *worker);
 /* From any thread: `post->fn(post)` is called by the worker's thread, soon and once; posting what
  * is posted changes nothing. The memory is the caller's and must stay until it has been called, or
  * worker_unpost() has taken it back (in the worker's own thread only). */

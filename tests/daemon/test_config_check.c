@@ -43,8 +43,10 @@ Test(test_config_check, contradictions)
         {"listeners: [{address: 127.0.0.1:1}, {address: 127.0.0.1:1}]\n", 2, 47,
          "listeners[1].address: 127.0.0.1:1 is that of listeners[0] already"},
         {"listeners: [{address: \"[::1]:1\"}, {address: \"[0::1]:1\"}]\n", 2, 45, "already"},
-        {"listeners: [{address: 127.0.0.1:1, mode: transparent}]\n", 2, 42,
-         "not available in this version; use explicit"},
+        {"listeners: [{address: 127.0.0.1:1, other: close}]\n", 2, 43,
+         "listeners[0].other: says something about transparent listeners only"},
+        {"listeners: [{address: 127.0.0.1:1, mode: explicit, tproxy: true}]\n", 2, 60,
+         "write mode: transparent"},
         {"admin: {http: 127.0.0.1:3128}\n", 2, 15, "is that of listeners[0]"},
         {"interception: {ca-certificate: a}\n", 2, 32, "only ca-certificate is given"},
         {"interception: {ca-key: a}\n", 2, 24, "only ca-key is given"},
@@ -52,8 +54,8 @@ Test(test_config_check, contradictions)
         {"interception: {ca-certificate: null, ca-key: null}\n", 2, 32, "enabled without"},
         {"interception: {enabled: true, ca-certificate: c, ca-key: null}\n", 2, 47,
          "enabled without ca-key"},
-        {"origins: {parent: \"http://p.example:3128\"}\n", 2, 19,
-         "origins.parent: is not available in this version; write null"},
+        {"origins: {parent: \"http://u@p.example:3128\"}\n", 2, 19,
+         "origins.parent: names a user, whose password is to be in origins.parent-password-file"},
         {"dns: {trust-anchor-file: a, trust-anchor-auto: b}\n", 2, 48, "exclude each other"},
         {"dns: {trust-anchor-file: null}\n", 2, 26, "nothing can be validated"},
         {"dns: {forward-tls: d.example}\n", 2, 20, "needs servers in dns.forward"},
@@ -64,14 +66,13 @@ Test(test_config_check, contradictions)
          "the same as dns.stub[0]"},
         {"dive: {versions: []}\n", 2, 18, "at least one"},
         {"dive: {scopes: [{name: x-a}]}\n", 2, 17, "needs a host, a path or a media-type"},
-        {"rules: [{mode: off}]\n", 2, 9, "needs a host, a client or a path"},
+        {"rules: [{mode: off}]\n", 2, 9, "needs a criterion"},
         {"rules: [{host: a.example}]\n", 2, 9, "does nothing"},
         {"rules: [{host: a.example, deny: true, mode: off}]\n", 2, 33, "what is denied"},
         {"hold: {max-size: 2GiB, max-total: 1GiB}\n", 2, 18,
          "hold.max-size: 2GiB is more than hold.max-total, which is 1GiB"},
         {"hold: {memory: 2MiB, max-size: 1MiB}\n", 2, 16, "more than hold.max-size, which is 1MiB"},
         {"hold: {keepalive: 20s, timeout: 10s}\n", 2, 19, "more than hold.timeout"},
-        {"hold: {release: trickle}\n", 2, 17, "not available in this version; use verdict"},
         {"limits: {connections: 10, connections-per-client: 11}\n", 2, 51,
          "11 is more than limits.connections, which is 10"},
         {"limits: {connections-per-client: 20001}\n", 2, 34, "20000 by default"},
@@ -167,7 +168,8 @@ Test(test_config_check, many_rules_in_little_time, .timeout = 20)
     cr_assert_eq(config_parse("t", NULL, text, n, &cfg, &problems), 0);
     cr_assert_eq(problems.n, 0);
     cr_assert_eq(cfg->rules.n, 20000);
-    cr_assert_eq(config_rule_match(cfg, "h19999.example", NULL, NULL), &cfg->rules.v[19999]);
+    cr_assert_eq(config_rule_match(cfg, &(struct config_subject){.host = "h19999.example"}),
+                 &cfg->rules.v[19999]);
     config_unref(&cfg);
     config_problems_free(&problems);
 }

@@ -50,7 +50,7 @@ Test(test_config_load, defaults)
     cr_assert_eq(cfg->origins.connect_timeout_ms, 10000);
     cr_assert_eq(cfg->origins.allow_networks.n, 0);
     cr_assert_eq(cfg->origins.pool_size_per_host, 32);
-    cr_assert_null(cfg->origins.parent);
+    cr_assert_eq(cfg->origins.parent.kind, CONFIG_PARENT_UNSET);
     cr_assert_str_eq(cfg->dns.trust_anchor_file, "/usr/share/dns/root.key");
     cr_assert_null(cfg->dns.trust_anchor_auto);
     cr_assert_eq(cfg->dns.forward.n + cfg->dns.stub.n + cfg->dns.unbound.n, 0);

@@ -55,6 +55,20 @@ Test(test_config_match, host_globs)
         {"*.example.com", "a.example.org", false},
         {"*.example.com", "", false},
         {"*.com", "example.com", true},
+        {".example.com", "example.com", true},
+        {".example.com", "Example.com.", true},
+        {".example.com", "a.b.example.com", true},
+        {".example.com", ".example.com", false},
+        {".example.com", "badexample.com", false},
+        {".example.com", "example.com.evil.example", false},
+        {"cdn*.example.com", "CDN-7.a.example.com.", true},
+        {"cdn*.example.com", "cdn.example.com", true},
+        {"cdn*.example.com", "xcdn.example.com", false},
+        {"cdn*.example.com", "cdn.example.com.evil.example", false},
+        {"www.*", "www.a.example", true},
+        {"*a*", "b.example", true},
+        {"*.x.*.example", "a.x.b.example", true},
+        {"*.x.*.example", "x.b.example", false},
         {"example.com", "example.com", true},
         {"example.com", "EXAMPLE.com.", true},
         {"example.com", "a.example.com", false},
@@ -163,6 +177,14 @@ Test(test_config_match, all_addresses_of_one_family)
     config_unref(&cfg);
 }
 
+static const struct config_rule *match(const struct config *cfg, const char *host,
+                                       const struct sockaddr *client, const char *path)
+{
+    struct config_subject subject = {.host = host, .client = client, .path = path};
+
+    return config_rule_match(cfg, &subject);
+}
+
 Test(test_config_match, first_rule_wins)
 {
     struct config *cfg = parse("version: 1\n"
@@ -174,15 +196,15 @@ Test(test_config_match, first_rule_wins)
     const struct config_rule *v = cfg->rules.v;
 
     cr_assert_eq(cfg->rules.n, 4);
-    cr_assert_eq(config_rule_match(cfg, "a.example.com", address("10.0.0.1"), "/x/y"), &v[0]);
-    cr_assert_eq(config_rule_match(cfg, "a.example.com", address("10.0.0.1"), "/y"), &v[1]);
-    cr_assert_eq(config_rule_match(cfg, "a.example.com", address("10.0.0.1"), NULL), &v[1]);
-    cr_assert_eq(config_rule_match(cfg, "a.example.com", address("192.0.2.1"), "/y"), &v[2]);
-    cr_assert_eq(config_rule_match(cfg, "b.example.com", NULL, "/x/y"), &v[2]);
-    cr_assert_eq(config_rule_match(cfg, "other.example", address("10.0.0.1"), "/"), &v[3]);
-    cr_assert_eq(config_rule_match(cfg, NULL, address("10.0.0.1"), NULL), &v[3]);
-    cr_assert_null(config_rule_match(cfg, "other.example", address("192.0.2.1"), "/"));
-    cr_assert_null(config_rule_match(cfg, "example.com", NULL, NULL));
+    cr_assert_eq(match(cfg, "a.example.com", address("10.0.0.1"), "/x/y"), &v[0]);
+    cr_assert_eq(match(cfg, "a.example.com", address("10.0.0.1"), "/y"), &v[1]);
+    cr_assert_eq(match(cfg, "a.example.com", address("10.0.0.1"), NULL), &v[1]);
+    cr_assert_eq(match(cfg, "a.example.com", address("192.0.2.1"), "/y"), &v[2]);
+    cr_assert_eq(match(cfg, "b.example.com", NULL, "/x/y"), &v[2]);
+    cr_assert_eq(match(cfg, "other.example", address("10.0.0.1"), "/"), &v[3]);
+    cr_assert_eq(match(cfg, NULL, address("10.0.0.1"), NULL), &v[3]);
+    cr_assert_null(match(cfg, "other.example", address("192.0.2.1"), "/"));
+    cr_assert_null(match(cfg, "example.com", NULL, NULL));
     cr_assert_eq(v[0].mode, CONFIG_MODE_OFF);
     cr_assert_eq(v[0].line, 3);
     cr_assert(v[1].deny);

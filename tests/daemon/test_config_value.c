@@ -275,6 +275,10 @@ Test(test_config_value, host_globs)
                 {"*.Example.COM", "*.example.com"},
                 {"example.com.", "example.com"},
                 {"*.com", "*.com"},
+                {".Example.com", ".example.com"},
+                {"CDN*.example.com", "cdn*.example.com"},
+                {"*.*.example.com", "*.*.example.com"},
+                {"www.*", "www.*"},
                 {"localhost", "localhost"},
                 {"192.0.2.1", "192.0.2.1"},
                 {"[2001:DB8:0:0::1]", "2001:db8::1"},
@@ -282,10 +286,13 @@ Test(test_config_value, host_globs)
     static const struct {
         const char *text;
         const char *hint;
-    } bad[] = {{".example.com", "\"*.example.com\""},
-               {"a*.example.com", "alone or first"},
-               {"*.*.example.com", "alone or first"},
-               {"**", "alone or first"},
+    } bad[] = {{".", "no host name"},
+               {"..example.com", "no host name"},
+               {".a*.example.com", "no host glob"},
+               {"a*_..example.com", "no host glob"},
+               {"**", "\"*\" for every host"},
+               {"*.*", "\"*\" for every host"},
+               {"10.0.*", "network"},
                {"https://example.com", "is a URL"},
                {"example.com:443", "has a port"},
                {"example.com/a", "has a \"/\""},

@@ -26,8 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         CHECK(memchr(text, 0, sizeof text) != NULL && text[0] != 0);
     }
     if (config) {
-        (void)config_rule_match(config, "a.example", NULL, "/x");
-        (void)config_rule_match(config, "www.a.example.", NULL, NULL);
+        struct config_subject subject = {.host = "a.example", .path = "/x", .now = 1000000000};
+
+        (void)config_rule_match(config, &subject);
+        subject = (struct config_subject){.host = "www.a.example.", .user = "a"};
+        (void)config_rule_match(config, &subject);
         (void)config_scope_match(config, "x-a", "a.example", "/x", "text/html; a=b");
         (void)config_hosts_match(&config->interception.splice, "x");
         (void)config_port_allowed(config, 443);

@@ -358,6 +358,7 @@ static int getters(void)
 
     must(dive_verifier_verdict(v) == DIVE_ACCEPT && dive_verifier_reason(v) == DIVE_REASON_NONE);
     must(dive_verifier_coverage(v) == DIVE_COVERED && !dive_verifier_needs_body(v));
+    must(!dive_verifier_awaits_content(v));
     must(dive_verifier_policy_state(v) == DIVE_POLICY_FOUND && dive_verifier_policy(v));
     must(dive_verifier_policy_domain(v) && !dive_verifier_policy_fault(v, &domain));
     must(dive_verifier_policy_has_scopes(v) && dive_verifier_key_id(v));
@@ -390,7 +391,7 @@ static const struct row {
     {not_covered, true, "not_covered", ""},
     {words, false, "words", "dive_strerror dive_reason_word dive_reason_text dive_verdict_word dive_security_word dive_entry_fault_text dive_version_from_token dive_version_token dive_version_policy_cap dive_algorithm_from_name dive_algorithm_name dive_algorithm_key_bytes dive_algorithm_signature_bytes dive_hash_from_record_name dive_hash_record_name dive_hash_from_field_name dive_hash_field_name dive_hash_bytes"},
     {plain, false, "plain", "dive_domain_normalize dive_domain_labels dive_domain_covers dive_domain_parent dive_key_id_valid dive_span_caseeq dive_sig_input dive_sf_get dive_sf_param dive_record_cache_peek dive_record_cache_entries dive_record_cache_evict dive_record_cache_invalidate_keys"},
-    {getters, false, "getters", "dive_verifier_verdict dive_verifier_reason dive_verifier_coverage dive_verifier_needs_body dive_verifier_policy_state dive_verifier_policy dive_verifier_policy_domain dive_verifier_policy_fault dive_verifier_policy_has_scopes dive_verifier_key_id dive_verifier_policy_security dive_verifier_policy_lost dive_verifier_proof"},
+    {getters, false, "getters", "dive_verifier_verdict dive_verifier_reason dive_verifier_coverage dive_verifier_needs_body dive_verifier_awaits_content dive_verifier_policy_state dive_verifier_policy dive_verifier_policy_domain dive_verifier_policy_fault dive_verifier_policy_has_scopes dive_verifier_key_id dive_verifier_policy_security dive_verifier_policy_lost dive_verifier_proof"},
 };
 /* clang-format on */
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))

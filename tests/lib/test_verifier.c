@@ -72,6 +72,7 @@ Test(verifier, content_without_an_end_is_never_accepted)
     cr_assert_eq(dive_verifier_verdict(lab->v), DIVE_UNDECIDED);
     cr_assert_eq(dive_verifier_coverage(lab->v), DIVE_COVERED);
     cr_assert(dive_verifier_needs_body(lab->v));
+    cr_assert(dive_verifier_awaits_content(lab->v));
     lab_free(lab);
 }
 
@@ -178,6 +179,31 @@ Test(verifier, a_closer_level_must_be_known_first)
     cr_assert_eq(lab_answer_want(lab, 0), 0);
     cr_assert_eq(dive_verifier_policy_state(lab->v), DIVE_POLICY_FOUND);
     lab_free(lab);
+}
+
+Test(verifier, only_the_content_is_awaited_once_the_signature_is_verified)
+{
+    for (int draft = 0; draft < 2; draft++) {
+        struct lab *lab = lab_signed(&key);
+
+        lab_field(lab, "DIVE-Sig", "%s", lab_dive_sig(lab, &key, "keyABC", "sha512", "SHA512"));
+        if (draft == 0)
+            lab_dns(lab, "_dive.dive.example", DIVE_DNS_SECURE, LAB_POLICY_00);
+        lab_start(lab);
+        cr_assert_not(dive_verifier_awaits_content(lab->v));
+        lab_answer_all(lab);
+        cr_assert_not(dive_verifier_awaits_content(lab->v), "there is no head");
+        lab_head(lab);
+        cr_assert_not(dive_verifier_awaits_content(lab->v), "there is no key");
+        lab_answer_all(lab);
+        cr_assert_eq(dive_verifier_awaits_content(lab->v), draft == 1);
+        lab_body(lab, lab->body);
+        cr_assert_eq(dive_verifier_awaits_content(lab->v), draft == 1);
+        lab_end(lab);
+        cr_assert_not(dive_verifier_awaits_content(lab->v));
+        cr_assert_eq(dive_verifier_verdict(lab->v), DIVE_ACCEPT);
+        lab_free(lab);
+    }
 }
 
 Test(verifier, policy_after_the_content_is_in_time_for_both_drafts)

@@ -67,7 +67,7 @@ def never_whole(response, *bodies):
         assert body[:16] not in response.body, response
 
 
-def eventually(check, seconds=5, what="it"):
+def eventually(check, seconds=20, what="it"):
     """Waits until `check` returns something true, and returns that."""
     deadline = time.monotonic() + seconds
     while True:

@@ -13,7 +13,7 @@ import proxy as proxymodule
 import pytest
 import scripted
 from scripted import Answer
-from expect import blocked, released
+from expect import blocked, eventually, released
 
 CACHE = {"memory": "64MiB", "max-size": "1GiB"}
 FRESH = ("Cache-Control", "max-age=600")
@@ -380,8 +380,24 @@ def together(n, work):
         return list(pool.map(lambda i: work(i), range(n)))
 
 
-def slow(body, fields, started=None, pieces=8, pause=0.05):
-    """Sends the head at once and the body in pieces."""
+def wait_for_clients(cache, n):
+    """Until `n` clients are connected."""
+    def connected():
+        done = cache.divectl("status", "--json", "-c", cache.config_path)
+        return done.returncode == 0 and json.loads(done.stdout)["connections"] >= n
+    eventually(connected, 20, f"{n} clients")
+
+
+def leave_after(cache, url, started):
+    """A client that asks for `url` and leaves when the function that comes back is called."""
+    s = cache.connect()
+    s.sendall(f"GET {url} HTTP/1.1\r\nHost: {url.split('/')[2]}\r\n\r\n".encode())
+    assert started.wait(20)
+    return s.close
+
+
+def slow(body, fields, started=None, pieces=8, pause=0.05, go=None):
+    """Sends the head at once and the body in pieces; the second half of them when `go` is set."""
     def raw(request):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n" + \
             "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
@@ -392,14 +408,21 @@ def slow(body, fields, started=None, pieces=8, pause=0.05):
             request.wfile.flush()
             if started is not None:
                 started.set()
+            if go is not None and i >= len(body) // 2:
+                go.wait(20)
             time.sleep(pause)
     return lambda request: Answer(raw=raw)
 
 
 def test_many_clients_cause_one_request(cache, origin):
     p = path()
-    origin.at(p, slow(BIG, [FRESH]))
-    responses = together(20, lambda i: cache.curl(origin.url(p)))
+    go = threading.Event()
+    origin.at(p, slow(BIG, [FRESH], go=go))
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        work = [pool.submit(cache.curl, origin.url(p)) for _ in range(20)]
+        wait_for_clients(cache, 20)
+        go.set()
+        responses = [one.result() for one in work]
     assert all(r.body == BIG for r in responses)
     assert origin.count(p) == 1
     assert sum("collapsed" in cache_status(r) for r in responses) >= 15
@@ -428,13 +451,15 @@ def test_followers_of_what_fails_are_all_blocked(cache, origin, lab):
 
 def test_a_leader_that_leaves_takes_nobody_down(cache, origin):
     p = path()
-    started = threading.Event()
-    origin.at(p, slow(BIG, [FRESH], started, pieces=20, pause=0.1))
-    with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        leader = pool.submit(lambda: cache.curl(origin.url(p), "--max-time", "1"))
-        assert started.wait(5)
+    started, go = threading.Event(), threading.Event()
+    origin.at(p, slow(BIG, [FRESH], started, go=go))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        leave = leave_after(cache, origin.url(p), started)
         followers = [pool.submit(lambda: cache.curl(origin.url(p))) for _ in range(4)]
-        assert leader.result().exit == 28
+        wait_for_clients(cache, 5)
+        leave()
+        time.sleep(0.2)
+        go.set()
         assert all(f.result().body == BIG for f in followers)
     assert origin.count(p) == 1
 

@@ -9,8 +9,8 @@ import pytest
 import scripted
 from expect import blocked, released
 from scripted import Answer
-from test_cache import (BIG, CACHE, COVERED, FRESH, cache, cache_status, is_hit, origin, path,  # noqa: F401
-                        slow, together)
+from test_cache import (BIG, CACHE, COVERED, FRESH, cache, cache_status, is_hit, leave_after, origin,  # noqa: F401
+                        path, slow, together, wait_for_clients)
 from test_cache_store import again, objects, stats, wait_stored
 
 BROWSER = ("-H", "Sec-Fetch-Mode: navigate")
@@ -435,12 +435,14 @@ def test_a_background_revalidation_that_brings_nothing_to_store(cache, origin, f
 @pytest.mark.parametrize("how", ["whole", "breaks", "hangs"])
 def test_a_leader_leaves_before_the_head(dived, lab, origin, host, fields, how):
     """Its followers decide what goes on; what can't be stored has nobody who could get it."""
-    cache = dived(cache=CACHE, timeouts={"origin-head": "3s", "origin-idle": "3s"})
-    p, began = path(), threading.Event()
+    patience = "3s" if how == "hangs" else "20s"
+    cache = dived(cache=CACHE, timeouts={"origin-head": patience, "origin-idle": patience})
+    p, began, left = path(), threading.Event(), threading.Event()
 
     def raw(request):
         began.set()
-        time.sleep(1)
+        left.wait(20)
+        time.sleep(0.2)
         if how == "hangs":
             time.sleep(6)
             return
@@ -451,10 +453,11 @@ def test_a_leader_leaves_before_the_head(dived, lab, origin, host, fields, how):
     origin.at(p, lambda r: Answer(raw=raw))
     url = origin.url(p, host=host)
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        leader = pool.submit(lambda: cache.curl(url, "--max-time", "0.5"))
-        assert began.wait(5)
+        leave = leave_after(cache, url, began)
         followers = [pool.submit(lambda: cache.curl(url, timeout=15)) for _ in range(3)]
-        assert leader.result().exit == 28
+        wait_for_clients(cache, 4)
+        leave()
+        left.set()
         results = [f.result() for f in followers]
     assert cache.alive()
     for one in results:

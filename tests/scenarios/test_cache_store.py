@@ -28,7 +28,7 @@ def objects(cache, *names):
                   for name in files)
 
 
-def wait_stored(cache, n, *names, seconds=10):
+def wait_stored(cache, n, *names, seconds=20):
     deadline = time.monotonic() + seconds
     while len(objects(cache, *names)) < n and time.monotonic() < deadline:
         time.sleep(0.02)
