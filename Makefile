@@ -32,7 +32,8 @@ endif
 
 PACKAGES  := libevent libunbound openssl yaml-0.1 jansson p11-kit-1 libseccomp libcap-ng
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads \
+              $(shell pkg-config --libs krb5-gssapi libcrypt 2>/dev/null)
 
 WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes \
              -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla \
@@ -170,10 +171,11 @@ cache-tests: all $(CONFORMANCE)/installed
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libxxhash-dev \
-        node-llhttp libp11-kit-dev libseccomp-dev libcap-ng-dev ca-certificates dns-root-data
+        libcrypt-dev libkrb5-dev libseccomp-dev libcap-ng-dev \
+        node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
-             knot knot-dnsutils ldnsutils nginx-light apache2-bin softhsm2 opensc p11-kit curl openssl \
-             bash zsh libcap2-bin util-linux g++ mandoc binutils
+             knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user softhsm2 opensc p11-kit curl openssl \
+             bash zsh libcap2-bin util-linux g++ mandoc binutils systemd
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)
 LINT_DEPS := clang-format clang-tidy cppcheck mandoc

@@ -47,6 +47,7 @@ static void client_destroy(struct loop_node *node)
 
     assert(c->state == CLIENT_CLOSED && c->exchange == NULL && c->tunnel_start == NULL &&
            !loop_timer_is_set(&c->timer));
+    http_head_clear(&c->head);
     runtime_unref(&c->runtime);
     free(c);
 }
@@ -59,6 +60,7 @@ static void client_end(struct client_connection *c, bool in_order, const char *w
     client_connection_set_state(c, CLIENT_CLOSED);
     exchange_abort(&c->exchange, why);
     tunnel_abort(&c->tunnel_start, why);
+    authentication_clear(&c->authentication);
     loop_timer_stop(&c->timer);
     loop_cancel(&c->worker->loop, &c->node);
     if (in_order)
@@ -228,6 +230,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
     struct exchange_start start = {
         .worker = c->worker,
         .runtime = c->runtime,
+        .user = c->authentication.user,
         .client = &c->channel,
         .head = head,
         .peer = &c->peer,
@@ -252,20 +255,74 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
     }
 }
 
-static void client_start_request(struct client_connection *c, struct http_head *head)
+static void client_start_admitted(struct client_connection *c, struct http_head *head)
 {
-    c->requests++;
-    loop_timer_stop(&c->timer);
-    if (c->runtime != c->worker->runtime) {
-        runtime_unref(&c->runtime);
-        c->runtime = runtime_ref(c->worker->runtime);
-    }
     if (dive_span_eq(head->method, "CONNECT") && !c->in_tunnel && !c->transparent) {
         client_connection_set_state(c, CLIENT_TUNNEL);
         tunnel_start(c, head);
         return;
     }
     client_start_exchange(c, head);
+}
+
+static void client_on_authenticated(void *arg, enum authentication_result result)
+{
+    struct client_connection *c = arg;
+    struct http_head head = c->head;
+
+    c->head = (struct http_head){0};
+    loop_timer_stop(&c->timer);
+    if (result == AUTHENTICATION_PASSED)
+        client_start_admitted(c, &head);
+    else
+        client_connection_challenge(c, &head);
+}
+
+static void client_start_request(struct client_connection *c, struct http_head *head)
+{
+    const struct authentication_request request = {
+        .worker = c->worker,
+        .runtime = c->worker->runtime,
+        .client = (const struct sockaddr *)&c->peer,
+        .client_text = c->peer_text,
+        .in_tunnel = c->in_tunnel,
+        .head = head,
+    };
+    enum authentication_result result;
+
+    c->requests++;
+    loop_timer_stop(&c->timer);
+    if (c->runtime != c->worker->runtime) {
+        runtime_unref(&c->runtime);
+        c->runtime = runtime_ref(c->worker->runtime);
+    }
+    result = authentication_ask(&c->authentication, &request, client_on_authenticated, c);
+    if (result == AUTHENTICATION_PASSED) {
+        client_start_admitted(c, head);
+    } else if (result == AUTHENTICATION_REFUSED) {
+        client_connection_challenge(c, head);
+    } else {
+        c->head = *head;
+        client_connection_set_state(c, CLIENT_AUTHENTICATE);
+        stream_want(&c->channel.stream, 0);
+        loop_timer_set(&c->timer, c->runtime->config->timeouts.client_head_ms);
+    }
+}
+
+void client_connection_flush_then_read(struct client_connection *c)
+{
+    int r = channel_flush(&c->channel);
+
+    if (c->state != CLIENT_AUTHENTICATE)
+        client_connection_set_state(c, CLIENT_AUTHENTICATE);
+    if (r == STREAM_WAIT) {
+        loop_timer_set(&c->timer, c->runtime->config->timeouts.client_write_ms);
+        stream_want(&c->channel.stream, STREAM_WRITE);
+    } else if (r == 1) {
+        client_connection_read_requests(c);
+    } else {
+        client_end(c, false, "the client left");
+    }
 }
 
 /* One head; more than one in a row only by way of the loop. */
@@ -288,6 +345,9 @@ static void client_read_head(struct client_connection *c)
             return;
         }
         if (r == HTTP_DONE) {
+            /* Passwords don't stay where they were read. */
+            if (http_field_get(&head, "Proxy-Authorization") != NULL)
+                explicit_bzero(c->channel.in.memory + c->channel.in.start, consumed);
             buffer_consume(&c->channel.in, consumed);
             c->scan = (struct http_scan){0};
             client_start_request(c, &head);
@@ -339,7 +399,7 @@ void client_connection_read_requests(struct client_connection *c)
     stream_want(&c->channel.stream, STREAM_READ);
 }
 
-/* ---- TLS inside a tunnel ---- */
+/* ---- TLS: a listener's, and inside a tunnel ---- */
 
 static void client_handshake(struct client_connection *c)
 {
@@ -350,13 +410,18 @@ static void client_handshake(struct client_connection *c)
         return;
     if (r == 1) {
         c->requests = 0;
-        client_connection_read_requests(c);
+        if (!c->in_tunnel && authentication_take_certificate(
+                                 &c->authentication, c->channel.stream.ssl, c->peer_text) != 0)
+            client_end(c, false, "out of memory");
+        else
+            client_connection_read_requests(c);
         return;
     }
     tls_failure_read(&why, c->channel.stream.ssl, -1);
-    log_info("tls", "%s: the client's handshake for %s failed: %s%s", c->peer_text, c->tunnel.host,
-             why.text,
-             why.kind == TLS_FAILURE_ALERT ? " (does it trust the interception CA?)" : "");
+    log_info("tls", "%s: the client's handshake for %s failed: %s%s", c->peer_text,
+             c->in_tunnel ? c->tunnel.host : "the proxy", why.text,
+             c->in_tunnel && why.kind == TLS_FAILURE_ALERT ? " (does it trust the interception CA?)"
+                                                           : "");
     client_end(c, false, "TLS handshake failed");
 }
 
@@ -381,6 +446,12 @@ static void client_on_event(void *arg, unsigned events)
         break;
     case CLIENT_HANDSHAKE:
         client_handshake(c);
+        break;
+    case CLIENT_AUTHENTICATE:
+        if (events & STREAM_GONE)
+            client_end(c, false, "the client left");
+        else if (events & STREAM_WRITE)
+            client_connection_flush_then_read(c);
         break;
     case CLIENT_LINGER:
         if (buffer_length(&c->channel.out) > 0)
@@ -410,17 +481,40 @@ static void client_name_peer(struct client_connection *c)
     snprintf(c->peer_text, sizeof(c->peer_text), "%s", address);
 }
 
+/* The listener speaks TLS itself; what is in `in` is its beginning. */
+static void client_begin_tls(struct client_connection *c, SSL_CTX *context)
+{
+    SSL *ssl = SSL_new(context);
+
+    if (ssl == NULL || stream_start_tls(&c->channel.stream, ssl, buffer_data(&c->channel.in),
+                                        buffer_length(&c->channel.in)) != 0) {
+        SSL_free(ssl);
+        client_end(c, false, "out of memory");
+        return;
+    }
+    buffer_release(&c->channel.in);
+    SSL_set_accept_state(ssl);
+    client_connection_accept_tls(c);
+}
+
 /* It is known who the client is. `destination`: what a PROXY header says, or NULL. */
 static void client_begin(struct client_connection *c, const struct sockaddr_storage *destination)
 {
     const struct config_listener *how = &c->runtime->config->listeners.v[c->listener];
+    const struct access *access = c->runtime->access;
+    bool transparent = how->mode == CONFIG_LISTENER_TRANSPARENT;
 
-    if (how->mode != CONFIG_LISTENER_TRANSPARENT) {
+    /* Who doesn't know of a proxy can't say to it who they are. */
+    c->authentication.demanded = how->authenticate_given && how->authenticate;
+    c->authentication.exempt = transparent || (how->authenticate_given && !how->authenticate);
+    if (transparent) {
+        client_connection_set_state(c, CLIENT_TUNNEL);
+        transparent_start(c, destination);
+    } else if (c->listener < access->n_tls && access->tls[c->listener] != NULL) {
+        client_begin_tls(c, access->tls[c->listener]);
+    } else {
         client_connection_read_requests(c);
-        return;
     }
-    client_connection_set_state(c, CLIENT_TUNNEL);
-    transparent_start(c, destination);
 }
 
 /* The header is consumed; what follows in `in` is the client's. */

@@ -6,6 +6,8 @@
  *               v                                                    |
  *   accept -> HEAD --request--> EXCHANGE ----------------------------+--> LINGER --> CLOSED
  *               |                                                    |
+ *               +--> AUTHENTICATE: a password is being checked; then as from HEAD, or 407
+ *               |
  *               +--CONNECT--> TUNNEL (tunnel.c) --TLS--> HANDSHAKE --> HEAD (within the tunnel)
  *                               `--relayed until both sides are done--> CLOSED
  *
@@ -15,12 +17,14 @@
 #ifndef DIVED_CLIENT_CONNECTION_H
 #define DIVED_CLIENT_CONNECTION_H
 
+#include "access/authenticate.h"
 #include "exchange/exchange.h"
 
 /* clang-format off */
 #define CLIENT_STATES(X)         \
     X(PROXY_HEADER, "proxy-header") \
     X(HEAD, "head")              \
+    X(AUTHENTICATE, "authenticate") \
     X(EXCHANGE, "exchange")      \
     X(TUNNEL, "tunnel")          \
     X(HANDSHAKE, "handshake")    \
@@ -44,7 +48,10 @@ struct client_connection {
     unsigned listener;
     char listener_name[CONFIG_NAME_MAX + 1]; /* of when it was accepted */
 
-    bool tls;                     /* we accepted TLS on it */
+    struct authentication authentication; /* who it is */
+    struct http_head head;                /* AUTHENTICATE: whose credentials are being checked */
+
+    bool tls;                     /* we accepted TLS in a tunnel */
     bool counted;                 /* by the census */
     bool in_tunnel;               /* and/or it is the inside of a CONNECT, or of TLS that came by a
                                    * transparent listener */
@@ -78,6 +85,11 @@ void client_connection_set_state(struct client_connection *c, enum client_state 
 void client_connection_read_requests(struct client_connection *c);
 /* Goes on with the TLS handshake that was started on the stream; then reads requests. */
 void client_connection_accept_tls(struct client_connection *c);
+/* Authentication has refused the request of `head` (cleared): answers it, and goes on with the next
+ * one if it can (challenge.c). */
+void client_connection_challenge(struct client_connection *c, struct http_head *head);
+/* Writes what is queued; then reads requests again. */
+void client_connection_flush_then_read(struct client_connection *c);
 /* Ends after an answer of our own that is queued in `out`. */
 void client_connection_finish(struct client_connection *c, enum exchange_fate fate);
 

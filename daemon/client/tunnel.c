@@ -73,6 +73,7 @@ void tunnel_end(struct tunnel *t, bool logged)
             .duration_ms = loop_now_ms(&c->worker->loop) - t->started_ms,
             .exchange = t->id,
             .client = c->peer_text,
+            .user = c->authentication.user,
             .method = dive_span_str("CONNECT"),
             .url = t->url.authority[0] != '\0' ? t->url.authority : NULL,
             .host = t->url.at.host[0] != '\0' ? t->url.at.host : NULL,
@@ -557,6 +558,7 @@ static int tunnel_check(struct tunnel *t, const char **text)
                                          .port = t->url.at.port,
                                          .scheme = CONFIG_SCHEME_HTTPS,
                                          .client = peer,
+                                         .user = c->authentication.user,
                                          .listener = c->listener_name,
                                          .now = worker_now(c->worker),
                                      });

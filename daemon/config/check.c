@@ -89,6 +89,32 @@ static void check_transparent(struct loader *l, size_t i, const struct node *ite
                            i, keys[k]);
 }
 
+/* TLS towards clients, and what is asked of them in it. */
+static void check_listener_tls(struct loader *l, size_t i, const struct node *item)
+{
+    struct config_listener *listener = &l->cfg->listeners.v[i];
+    const struct node *tls = node_get(item, "tls");
+    enum config_client_certificate *asked = &listener->tls.client_certificate;
+
+    if (!tls)
+        return;
+    if (listener->mode == CONFIG_LISTENER_TRANSPARENT)
+        problems_error(l->problems, tls->place,
+                       "listeners[%zu].tls: clients of a transparent listener speak TLS with the "
+                       "origin, never with us; leave it out",
+                       i);
+    if (*asked == CONFIG_CLIENT_CERTIFICATE_UNSET)
+        *asked = listener->tls.client_ca ? CONFIG_CLIENT_CERTIFICATE_REQUIRED
+                                         : CONFIG_CLIENT_CERTIFICATE_NONE;
+    if (*asked == CONFIG_CLIENT_CERTIFICATE_NONE && listener->tls.client_ca)
+        problems_error(l->problems, key_place(tls, "client-ca"),
+                       "listeners[%zu].tls: client-ca is of no use with client-certificate: none",
+                       i);
+    if (*asked != CONFIG_CLIENT_CERTIFICATE_NONE && !node_get(tls, "client-ca"))
+        problems_error(l->problems, key_place(tls, "client-certificate"),
+                       "listeners[%zu].tls: client-certificate needs a client-ca", i);
+}
+
 static void check_listener(struct loader *l, size_t i, const struct node *item)
 {
     struct config_listener *listener = &l->cfg->listeners.v[i];
@@ -118,6 +144,7 @@ static void check_listener(struct loader *l, size_t i, const struct node *item)
                            listener->address.text, j);
             break;
         }
+    check_listener_tls(l, i, item);
 }
 
 static void check_addresses(struct loader *l)
@@ -427,6 +454,48 @@ static void check_access(struct loader *l)
     }
 }
 
+/* Can clients of this listener say who they are? */
+static bool can_authenticate(const struct config *cfg, const struct config_listener *listener)
+{
+    return cfg->access.htpasswd || cfg->access.negotiate.keytab || listener->tls.client_ca;
+}
+
+/* Who must say who they are has to have a way to. */
+static void check_authentication(struct loader *l)
+{
+    const struct node *item = load_items_of(l, NULL, "listeners");
+    struct config *cfg = l->cfg;
+    bool by_nobody = true;
+
+    if (!given(l, "access.require") && (cfg->access.htpasswd || cfg->access.negotiate.keytab))
+        cfg->access.require = CONFIG_REQUIRE_ANY;
+    for (size_t i = 0; i < cfg->listeners.n; i++, item = item ? item->next : NULL) {
+        struct config_listener *listener = &cfg->listeners.v[i];
+        const struct node *node = node_get(item, "authenticate");
+        struct place place = node ? node->place : place_of(l, "access.require");
+        bool wanted = cfg->access.require == CONFIG_REQUIRE_ANY;
+
+        listener->authenticate_given = node != NULL;
+        if (node)
+            wanted = listener->authenticate;
+        by_nobody = by_nobody && !wanted;
+        if (wanted && listener->mode == CONFIG_LISTENER_TRANSPARENT)
+            problems_error(l->problems, place,
+                           "listeners[%zu]: clients of a transparent listener don't know of a "
+                           "proxy and can't say who they are; write authenticate: false there",
+                           i);
+        else if (wanted && !can_authenticate(cfg, listener))
+            problems_error(l->problems, place,
+                           "listeners[%zu]: clients must say who they are and have no way to; give "
+                           "access.htpasswd, access.negotiate or, on this listener, tls.client-ca",
+                           i);
+    }
+    if (by_nobody && (cfg->access.htpasswd || cfg->access.negotiate.keytab))
+        problems_warning(l->problems, place_of(l, "access.require"),
+                         "access.require: none lets in who says nothing, although passwords or "
+                         "Kerberos are set up; write any, or leave it out");
+}
+
 static void check_log(struct loader *l)
 {
     const char *access_log = l->cfg->log.access;
@@ -452,5 +521,6 @@ void check_config(struct loader *l)
     check_hold(l);
     check_limits(l);
     check_access(l);
+    check_authentication(l);
     check_log(l);
 }

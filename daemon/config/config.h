@@ -52,6 +52,14 @@ struct config_listener {
     enum config_no_sni no_sni;             /* transparent: TLS without a name; then never UNSET */
     enum config_ech ech;                   /* transparent: TLS with encrypted_client_hello */
     struct config_networks proxy_protocol; /* who sends a PROXY header first; n == 0: nobody */
+    bool authenticate;
+    bool authenticate_given; /* else as access.require says */
+    struct {
+        const char *certificate; /* PEM with its chain; NULL: without TLS */
+        const char *key;
+        const char *client_ca;                             /* or NULL */
+        enum config_client_certificate client_certificate; /* never UNSET with TLS */
+    } tls;
 };
 
 /* A DNS server as libunbound takes it. */
@@ -176,6 +184,16 @@ struct config {
     struct {
         struct config_networks clients;
         struct config_ports connect_ports;
+        enum config_require require;
+        const char *htpasswd;     /* NULL: no Basic */
+        const char *realm;        /* printable ASCII without quotes */
+        int64_t remember_ms;      /* a password that was right */
+        unsigned failed_attempts; /* a minute */
+        struct {
+            const char *keytab; /* NULL: no Negotiate */
+            const char *service;
+            const char *realm; /* NULL: users are called by their whole principal */
+        } negotiate;
     } access;
     struct {
         bool enabled;                /* the proxy answers requests for itself */

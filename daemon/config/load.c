@@ -61,7 +61,7 @@ static void mark_given(struct loader *l, size_t index, struct place place)
 static void load_item(struct loader *l, const char *prefix, const char *name,
                       const struct node *node, char *item)
 {
-    char full[2 * KEY_BUF];
+    char full[2 * KEY_BUF], inner[KEY_BUF];
 
     if (node->kind == NODE_REFUSED)
         return;
@@ -78,6 +78,11 @@ static void load_item(struct loader *l, const char *prefix, const char *name,
             continue;
         }
         snprintf(full, sizeof(full), "%s.%s", name, child->key);
+        if (schema[index].type == SCHEMA_SECTION) {
+            snprintf(inner, sizeof(inner), "%s.", schema[index].path);
+            load_item(l, inner, full, child, item); /* as deep as the table, not as the file */
+            continue;
+        }
         load_value(l, (size_t)index, full, child, item + schema[index].offset);
     }
     for (size_t i = 0; i < schema_count; i++) {
@@ -125,7 +130,7 @@ static void load_key(struct loader *l, size_t index, const struct node *node)
         load_value(l, index, schema[index].path, node, (char *)l->cfg + schema[index].offset);
 }
 
-/* A section: a map of keys, none of which is a section. */
+/* A section: a map of keys; one of them may be a section. */
 static void load_section(struct loader *l, size_t section, const struct node *node)
 {
     char prefix[KEY_BUF];
@@ -146,7 +151,10 @@ static void load_section(struct loader *l, size_t section, const struct node *no
             continue;
         }
         mark_given(l, (size_t)index, child->place);
-        load_key(l, (size_t)index, child);
+        if (schema[index].type == SCHEMA_SECTION)
+            load_section(l, (size_t)index, child); /* as deep as the table, not as the file */
+        else
+            load_key(l, (size_t)index, child);
     }
 }
 

@@ -280,6 +280,9 @@ static int read_text(struct target *t, const char *text, void *out)
     case SCHEMA_ACCOUNT:
         r = value_account(text, &t->why);
         break;
+    case SCHEMA_LABEL:
+        r = value_label(text, &t->why);
+        break;
     case SCHEMA_USER_AGENT:
         r = value_user_agent(text, &t->why);
         break;

@@ -139,11 +139,11 @@ char *config_reference(void)
         const struct schema_key *key = &schema[i];
         bool top = !strchr(key->path, '.');
 
-        if (key->type == SCHEMA_SECTION || (top && key->type == SCHEMA_ITEMS)) {
+        if (top && (key->type == SCHEMA_SECTION || key->type == SCHEMA_ITEMS)) {
             fprintf(out, "\n## `%s`\n", key->path);
             table = false;
         }
-        if (key->type == SCHEMA_SECTION)
+        if (top && key->type == SCHEMA_SECTION)
             fprintf(out, "\n%s\n", key->help);
         else
             print_key(out, key, &table);

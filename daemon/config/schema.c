@@ -16,6 +16,8 @@ static const char *const listener_modes[] = {CONFIG_LISTENER_MODES(X) NULL};
 static const char *const other_protocols[] = {CONFIG_OTHER_PROTOCOLS(X) NULL};
 static const char *const no_sni[] = {CONFIG_NO_SNI(X) NULL};
 static const char *const ech[] = {CONFIG_ECH(X) NULL};
+static const char *const client_certificates[] = {CONFIG_CLIENT_CERTIFICATES(X) NULL};
+static const char *const requires[] = {CONFIG_REQUIRES(X) NULL};
 static const char *const modes[] = {CONFIG_MODES(X) NULL};
 static const char *const browsers[] = {CONFIG_BROWSERS(X) NULL};
 static const char *const failures[] = {CONFIG_FAILURES(X) NULL};
@@ -125,6 +127,16 @@ ITEM("listeners[].ech", WORD, 0, config_listener, ech, ech,
     "Of a transparent listener: TLS with an encrypted_client_hello extension. `intercept` (when absent): by the server name that can be seen, as if the extension weren't there. `splice` and `close` also hit every client that sends a decoy (GREASE), as all current browsers do."),
 ITEM("listeners[].proxy-protocol", NETWORK, LIST, config_listener, proxy_protocol, NULL,
     "Networks of load balancers that begin each connection with a PROXY protocol header (v1 or v2), which says who the client is. They must send it; connections from elsewhere to this listener are closed."),
+ITEM("listeners[].authenticate", BOOL, 0, config_listener, authenticate, NULL,
+    "Whether clients of this listener must say who they are; as `access.require` says when absent."),
+SECTION("listeners[].tls", "TLS towards clients (an `https://` proxy); when absent it is spoken in the clear."),
+ITEM("listeners[].tls.certificate", PATH, REQUIRED, config_listener, tls.certificate, NULL,
+    "Certificate that clients are shown, with its chain, PEM. Read again at each reload."),
+ITEM("listeners[].tls.key", PATH, REQUIRED, config_listener, tls.key, NULL, "Its private key, PEM without a passphrase."),
+ITEM("listeners[].tls.client-ca", PATH, 0, config_listener, tls.client_ca, NULL,
+    "CA certificates that client certificates are checked against, PEM."),
+ITEM("listeners[].tls.client-certificate", WORD, 0, config_listener, tls.client_certificate, client_certificates,
+    "`required`: only clients with a certificate of `client-ca` get in (when absent and there is a `client-ca`). `optional`: they may have one. `none`: they aren't asked. The certificate names the user: its first e-mail address, else its first URI, else the subject's common name."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
 KEY("admin.socket", PATH, NULLABLE | WRITTEN, admin.socket, "/run/dived/control.sock",
@@ -254,6 +266,21 @@ KEY("access.clients", NETWORK, LIST, access.clients, "[127.0.0.0/8, \"::1/128\"]
     "Networks whose clients are served; all others get a 403."),
 KEY("access.connect-ports", PORT, LIST, access.connect_ports, "[443]",
     "Ports that CONNECT may name."),
+WORD("access.require", access.require, requires, "none",
+    "`any`: clients must say who they are, in any of the ways that are offered: a password, Kerberos, a client certificate (when absent and there is `htpasswd` or `negotiate`). `none`: they may. Networks of `clients` count either way."),
+KEY("access.htpasswd", PATH, NULLABLE, access.htpasswd, "null",
+    "Users and their passwords for Basic, as htpasswd(1) writes them, by bcrypt, yescrypt or sha512crypt. Read again at each reload."),
+KEY("access.realm", LABEL, 0, access.realm, "dived", "What clients show when they ask for a password."),
+NUMBER("access.remember", DURATION, 0, access.remember_ms, "5m", 0, DAY,
+    "How long a password that was right isn't hashed again; 0s: each request pays for the hash."),
+NUMBER("access.failed-attempts", INTEGER, 0, access.failed_attempts, "20", 1, 100000,
+    "Wrong passwords a minute that one client address may try; four times as many for one user name from all addresses. More get a 429."),
+SECTION("access.negotiate", "Kerberos, by SPNEGO."),
+KEY("access.negotiate.keytab", PATH, NULLABLE, access.negotiate.keytab, "null",
+    "Keytab with the key of `service`/HOST; null: Kerberos isn't offered."),
+KEY("access.negotiate.service", LABEL, 0, access.negotiate.service, "HTTP", "The service's name; clients ask for HTTP."),
+KEY("access.negotiate.realm", LABEL, NULLABLE, access.negotiate.realm, "null",
+    "Only principals of this realm are let in, and are called by their name without it; null: every realm that the KDC vouches for, by the whole principal."),
 
 SECTION("welcome", "What the proxy says when it is asked for itself (`http://127.0.0.1:3128/`): how to use it, its CA, a PAC file."),
 KEY("welcome.enabled", BOOL, 0, welcome.enabled, "true",

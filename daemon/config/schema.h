@@ -26,6 +26,7 @@
     X(SWITCH, "boolean", "booleans", sizeof(unsigned))                                             \
     X(WORD, "word", "words", sizeof(unsigned))                                                     \
     X(VERSION, "word", "words", 0)                                                                 \
+    X(LABEL, "text", "texts", sizeof(char *))                                                      \
     X(USER_AGENT, "text", "texts", sizeof(char *))                                                 \
     X(PARENT, "URL of a proxy", "URLs of proxies", sizeof(struct config_parent))                   \
     X(PATH, "path", "paths", sizeof(char *))                                                       \

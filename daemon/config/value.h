@@ -90,6 +90,8 @@ int value_media_type(const char *text, struct value_why *why) DIVE_MUST_USE;
 int value_option_name(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* A path that nobody is expected to expand. */
 int value_path(const char *text, struct value_why *why) DIVE_MUST_USE;
+/* Printable ASCII without quotes and backslashes: what can stand in a quoted-string as it is. */
+int value_label(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* RFC 9110 section 10.1.5, loosely: printable ASCII. */
 int value_user_agent(const char *text, struct value_why *why) DIVE_MUST_USE;
 int value_account(const char *text, struct value_why *why) DIVE_MUST_USE;

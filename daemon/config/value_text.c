@@ -100,6 +100,16 @@ int value_path(const char *text, struct value_why *why)
     return 0;
 }
 
+int value_label(const char *text, struct value_why *why)
+{
+    if (text[0] == '\0' || strlen(text) > 128)
+        return value_wrong(why, "is empty or longer than 128 characters");
+    for (const char *p = text; *p; p++)
+        if (*p < 0x20 || *p > 0x7e || *p == '"' || *p == '\\')
+            return value_wrong(why, "has quotes, backslashes or characters that are not ASCII");
+    return 0;
+}
+
 int value_user_agent(const char *text, struct value_why *why)
 {
     if (text[0] == '\0' || strlen(text) > 256)

@@ -20,6 +20,12 @@
 #define CONFIG_BROWSERS(X)                                                                         \
     X(UNSET, "") X(ENFORCE, "enforce") X(REPORT_ONLY, "report-only") X(EXEMPT, "exempt")
 /* clang-format on */
+/* Who must say who they are: nobody, or all by any of the ways that are offered. */
+#define CONFIG_REQUIRES(X) X(ANY, "any") X(NONE, "none")
+/* clang-format off */
+#define CONFIG_CLIENT_CERTIFICATES(X)                                                              \
+    X(UNSET, "") X(REQUIRED, "required") X(OPTIONAL, "optional") X(NONE, "none")
+/* clang-format on */
 #define CONFIG_FAILURES(X) X(BLOCK, "block") X(IGNORE, "ignore")
 #define CONFIG_UNSUPPORTED(X) X(BLOCK, "block") X(ALLOW, "allow")
 #define CONFIG_HTTPS_REQUIRED(X) X(REFUSE, "refuse") X(UPGRADE, "upgrade")
@@ -48,6 +54,12 @@ enum config_mode { CONFIG_MODES(X) };
 #undef X
 #define X(id, word) CONFIG_BROWSERS_##id,
 enum config_browsers { CONFIG_BROWSERS(X) };
+#undef X
+#define X(id, word) CONFIG_REQUIRE_##id,
+enum config_require { CONFIG_REQUIRES(X) };
+#undef X
+#define X(id, word) CONFIG_CLIENT_CERTIFICATE_##id,
+enum config_client_certificate { CONFIG_CLIENT_CERTIFICATES(X) };
 #undef X
 #define X(id, word) CONFIG_FAILURE_##id,
 enum config_failure { CONFIG_FAILURES(X) };

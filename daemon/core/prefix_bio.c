@@ -5,16 +5,39 @@
 #include "core/prefix_bio.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 struct prefix {
-    int fd;
+    int fd; /* -1: `ssl` instead */
+    SSL *ssl;
     size_t length, taken;
     char *bytes; /* freed as soon as they are taken */
 };
+
+/* What the outer connection waits for is what the inner one has to wait for. Its errors are not the
+ * inner one's, which sees a broken connection. */
+static int prefix_bio_retry(BIO *bio, SSL *ssl, int r)
+{
+    switch (SSL_get_error(ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        BIO_set_retry_read(bio);
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        BIO_set_retry_write(bio);
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+        return 0;
+    default:
+        ERR_clear_error();
+        break;
+    }
+    return -1;
+}
 
 static int prefix_bio_read(BIO *bio, char *to, int n)
 {
@@ -37,6 +60,11 @@ static int prefix_bio_read(BIO *bio, char *to, int n)
         }
         return (int)take;
     }
+    if (p->ssl != NULL) {
+        int got = SSL_read(p->ssl, to, n);
+
+        return got > 0 ? got : prefix_bio_retry(bio, p->ssl, got);
+    }
     r = recv(p->fd, to, (size_t)n, 0);
     if (r < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_read(bio);
@@ -51,6 +79,11 @@ static int prefix_bio_write(BIO *bio, const char *from, int n)
     ssize_t r;
 
     BIO_clear_retry_flags(bio);
+    if (p->ssl != NULL) {
+        int put = n > 0 ? SSL_write(p->ssl, from, n) : 0;
+
+        return put > 0 || n <= 0 ? put : prefix_bio_retry(bio, p->ssl, put);
+    }
     r = send(p->fd, from, (size_t)n, MSG_NOSIGNAL);
     if (r < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_write(bio);
@@ -105,7 +138,7 @@ static void prefix_bio_make_method(void)
     method = m;
 }
 
-BIO *prefix_bio_new(int fd, const void *prefix, size_t n)
+static BIO *prefix_bio_make(int fd, SSL *ssl, const void *prefix, size_t n)
 {
     struct prefix *p = NULL;
     BIO *bio = NULL;
@@ -117,6 +150,7 @@ BIO *prefix_bio_new(int fd, const void *prefix, size_t n)
     if (p == NULL)
         return NULL;
     p->fd = fd;
+    p->ssl = ssl;
     if (n > 0) {
         p->bytes = malloc(n);
         if (p->bytes == NULL)
@@ -134,4 +168,14 @@ fail:
     free(p->bytes);
     free(p);
     return NULL;
+}
+
+BIO *prefix_bio_new(int fd, const void *prefix, size_t n)
+{
+    return prefix_bio_make(fd, NULL, prefix, n);
+}
+
+BIO *prefix_bio_new_tls(SSL *ssl, const void *prefix, size_t n)
+{
+    return prefix_bio_make(-1, ssl, prefix, n);
 }

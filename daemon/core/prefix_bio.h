@@ -6,7 +6,11 @@
 #ifndef DIVED_CORE_PREFIX_BIO_H
 #define DIVED_CORE_PREFIX_BIO_H
 
-#include <openssl/bio.h>
+#include <openssl/ssl.h>
+
+/* TLS within TLS: the same over a TLS connection, whose `ssl` stays the caller's and must live
+ * longer. NULL when memory is out. */
+BIO *prefix_bio_new_tls(SSL *ssl, const void *prefix, size_t n);
 
 /* The bytes are copied; the socket stays the caller's (never closed by the BIO). NULL when memory
  * is out. */

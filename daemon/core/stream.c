@@ -116,12 +116,14 @@ void stream_set_owner(struct stream *s, void (*on_event)(void *arg, unsigned eve
 
 int stream_start_tls(struct stream *s, SSL *ssl, const void *prefix, size_t n)
 {
-    BIO *bio = prefix_bio_new(s->fd, prefix, n);
+    BIO *bio =
+        s->ssl != NULL ? prefix_bio_new_tls(s->ssl, prefix, n) : prefix_bio_new(s->fd, prefix, n);
 
-    assert(s->ssl == NULL);
+    assert(s->outer == NULL);
     if (bio == NULL)
         return -1;
     SSL_set_bio(ssl, bio, bio);
+    s->outer = s->ssl;
     s->ssl = ssl;
     s->tls_may_hold_data = true;
     return 0;
@@ -180,7 +182,8 @@ void stream_want(struct stream *s, unsigned events)
         event_del(&s->write_event);
         s->armed &= ~STREAM_WRITE;
     }
-    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data && SSL_has_pending(s->ssl))
+    if ((events & STREAM_READ) && s->ssl != NULL && s->tls_may_hold_data &&
+        (SSL_has_pending(s->ssl) || (s->outer != NULL && SSL_has_pending(s->outer))))
         loop_later(s->loop, &s->wake, stream_on_wake);
 }
 
@@ -301,6 +304,8 @@ void stream_shutdown_write(struct stream *s)
     if (s->ssl != NULL) {
         ERR_clear_error();
         (void)SSL_shutdown(s->ssl);
+        if (s->outer != NULL)
+            (void)SSL_shutdown(s->outer);
         ERR_clear_error();
     }
     shutdown(s->fd, SHUT_WR);
@@ -322,7 +327,8 @@ static void stream_release(struct stream *s)
 {
     stream_unregister(s);
     SSL_free(s->ssl);
-    s->ssl = NULL;
+    SSL_free(s->outer);
+    s->ssl = s->outer = NULL;
     close(s->fd);
     s->fd = -1;
 }
@@ -345,6 +351,8 @@ void stream_close(struct stream *s)
     if (s->ssl != NULL && SSL_is_init_finished(s->ssl)) {
         ERR_clear_error();
         (void)SSL_shutdown(s->ssl);
+        if (s->outer != NULL)
+            (void)SSL_shutdown(s->outer);
         ERR_clear_error();
     }
     stream_release(s);
@@ -359,5 +367,7 @@ void stream_abort(struct stream *s)
     (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     if (s->ssl != NULL)
         SSL_set_quiet_shutdown(s->ssl, 1);
+    if (s->outer != NULL)
+        SSL_set_quiet_shutdown(s->outer, 1);
     stream_release(s);
 }

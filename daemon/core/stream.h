@@ -35,6 +35,7 @@ struct stream {
     struct loop *loop;
     int fd; /* -1: closed */
     SSL *ssl;
+    SSL *outer; /* TLS within TLS: what `ssl` runs in; else NULL */
     struct event read_event, write_event, gone_event;
     struct loop_node wake;
     unsigned wanted, armed;
@@ -55,8 +56,9 @@ void stream_init(struct stream *s, struct loop *loop, int fd,
 /* Hands the stream to another owner. */
 void stream_set_owner(struct stream *s, void (*on_event)(void *arg, unsigned events), void *arg);
 
-/* Starts TLS; takes over `ssl` (its role already set). The `n` bytes at `prefix` were read from the
- * socket before and are what the peer said first; they are copied. 0, or -1 when memory is out. */
+/* Starts TLS, or TLS within the TLS that there is (once); takes over `ssl` (its role already set).
+ * The `n` bytes at `prefix` were read from the socket before and are what the peer said first; they
+ * are copied. 0, or -1 when memory is out. */
 int stream_start_tls(struct stream *s, SSL *ssl, const void *prefix, size_t n)
     __attribute__((warn_unused_result));
 /* Goes on with the handshake: 1 done, STREAM_WAIT (interest is set), STREAM_ERROR (OpenSSL's error

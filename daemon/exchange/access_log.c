@@ -162,6 +162,7 @@ void access_log_write(const struct exchange *x)
         .duration_ms = loop_now_ms(&x->worker->loop) - x->started_ms,
         .exchange = x->id,
         .client = x->peer_text,
+        .user = x->user,
         .method = x->request.method,
         .url = url,
         .host = x->url_known ? x->url.at.host : NULL,

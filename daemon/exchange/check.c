@@ -84,6 +84,7 @@ static void check_subject(const struct exchange *x, struct config_subject *subje
         .destination = known ? (const struct sockaddr *)destination : NULL,
         .path = x->path,
         .method = x->request.method,
+        .user = x->user,
         .listener = x->listener_name,
         .now = worker_now(x->worker),
     };

@@ -69,7 +69,7 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
 {
     char title[128], status_text[640], quoted[512];
     struct http_buffer body;
-    struct dive_field fields[] = {
+    struct dive_field fields[5 + ERROR_PAGE_ADD_MAX] = {
         {dive_span_str("Proxy-Status"), {0}},
         {dive_span_str("Cache-Control"), dive_span_str("no-store")},
         {dive_span_str("Content-Type"),
@@ -79,7 +79,7 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
     };
     struct http_write write = {
         .add = fields,
-        .n_add = sizeof(fields) / sizeof(fields[0]) - (page->cache_status == NULL),
+        .n_add = page->cache_status != NULL ? 5 : 4,
         .framing = page->head_only ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
         .close = page->close,
         .date = true,
@@ -102,6 +102,8 @@ int error_page_write(struct buffer *out, struct http_buffer *scratch, const stru
     if (page->cache_status != NULL)
         fields[4].value = dive_span_str(page->cache_status);
     fields[0].value = dive_span_str(status_text);
+    for (size_t i = 0; i < page->n_add && i < ERROR_PAGE_ADD_MAX; i++)
+        fields[write.n_add++] = page->add[i];
     r = page->html ? error_page_html(&body, page, title) : error_page_json(&body, page, title);
     if (r != 0)
         goto out;

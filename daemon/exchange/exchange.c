@@ -93,6 +93,7 @@ static void exchange_free(void *arg)
         http_head_clear(&x->response);
     http_head_clear(&x->whole);
     free(x->path);
+    free(x->user);
     object_unref(&x->object);
     http_url_clear(&x->url);
     free(x);
@@ -372,8 +373,10 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     struct timeval now;
 
     *out = NULL;
-    if (x == NULL)
+    if (x == NULL || (start->user != NULL && (x->user = strdup(start->user)) == NULL)) {
+        free(x);
         return DIVE_E_NOMEM;
+    }
     x->worker = start->worker;
     x->runtime = runtime_ref(start->runtime);
     x->client = start->client;
@@ -384,7 +387,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->listener = start->listener;
     x->listener_name = start->listener_name;
     x->tls = start->tls;
-    if (x->tls && x->client != NULL)
+    if (x->client != NULL && stream_is_tls(&x->client->stream))
         x->tls_version = SSL_get_version(x->client->stream.ssl);
     x->fixed = start->fixed;
     x->route = start->route;

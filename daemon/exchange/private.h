@@ -72,6 +72,7 @@ struct exchange {
     struct channel *client;
     const struct sockaddr_storage *peer; /* until the client is given back */
     char peer_text[64];
+    char *user; /* who asks, or NULL */
     unsigned listener;
     const char *listener_name; /* until the client is given back */
     bool tls;

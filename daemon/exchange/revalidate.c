@@ -43,6 +43,7 @@ void revalidate_in_background(struct exchange *x)
         .runtime = x->runtime,
         .head = &head,
         .peer_text = x->peer_text,
+        .user = x->user,
         .listener = x->listener,
         .tls = x->tls,
         .destination = x->destination.kind != 0 ? &x->destination : NULL,

@@ -3,6 +3,8 @@
  * verify: feeds the verifier of this exchange and takes over what it decided: for the log, the
  * trace, and the report. Its TXT lookups are dns/verifier_lookups.h's.
  */
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -203,27 +205,6 @@ static void verify_tell_lost(struct exchange *x)
                 domain);
 }
 
-/* The verifier's trace, malloc'd, the caller's, with what it can't know: which address the client
- * of a transparent listener connected to. NULL without memory. */
-static char *verify_render(void *arg)
-{
-    const struct exchange *x = arg;
-    char *trace = NULL, *whole = NULL;
-    size_t n;
-
-    if (dive_verifier_trace(x->verifier, &trace) != 0 || x->destination.kind == 0)
-        return trace;
-    n = strlen(trace);
-    if (n > 0 && trace[n - 1] == '}' &&
-        asprintf(&whole,
-                 x->destination.kind == HTTP_HOST_IPV6 ? "%.*s,\"destination\":\"[%s]:%u\"}"
-                                                       : "%.*s,\"destination\":\"%s:%u\"}",
-                 (int)(n - 1), trace, x->destination.host, x->destination.port) < 0)
-        whole = NULL;
-    free(trace);
-    return whole;
-}
-
 /* A hit on a small object in memory is where a trace costs more than all the rest, and all that it
  * is made of is in this exchange. Anything else would keep files, or much memory, for the trace's
  * sake. */
@@ -241,9 +222,42 @@ static bool verify_trace_can_wait(const struct exchange *x)
            x->request.n_bytes + object_meta(x->object)->head.n_bytes <= VERIFY_TRACE_HEADS;
 }
 
+/* Which address the client of a transparent listener connected to. */
+static json_t *verify_destination(const struct exchange *x)
+{
+    return json_sprintf(x->destination.kind == HTTP_HOST_IPV6 ? "[%s]:%u" : "%s:%u",
+                        x->destination.host, x->destination.port);
+}
+
+/* libdive's trace, with what it doesn't know: who asked, and whom they connected to. malloc'd, or
+ * NULL. */
+static char *verify_make_trace(const struct exchange *x)
+{
+    json_t *more = json_object();
+    char *trace = NULL, *added = NULL, *whole = NULL;
+
+    if (dive_verifier_trace(x->verifier, &trace) != 0)
+        trace = NULL;
+    if (x->user != NULL)
+        (void)json_object_set_new(more, "user", json_string(x->user));
+    if (x->destination.kind != 0)
+        (void)json_object_set_new(more, "destination", verify_destination(x));
+    if (trace == NULL || trace[0] != '{' || (more != NULL && json_object_size(more) == 0)) {
+        json_decref(more);
+        return trace;
+    }
+    added = json_dumps(more, JSON_ENSURE_ASCII);
+    json_decref(more);
+    if (added != NULL && asprintf(&whole, "%.*s,%s", (int)strlen(added) - 1, added, trace + 1) < 0)
+        whole = NULL;
+    free(added);
+    free(trace);
+    return whole;
+}
+
 void verify_trace(struct exchange *x)
 {
-    char *trace = NULL;
+    char *trace;
 
     if (x->verifier == NULL)
         return;
@@ -252,8 +266,14 @@ void verify_trace(struct exchange *x)
     if (x->runtime->config->trace.entries == 0)
         return;
     x->trace_waits = verify_trace_can_wait(x);
-    if (!x->trace_waits && (trace = verify_render(x)) != NULL)
+    trace = x->trace_waits ? NULL : verify_make_trace(x);
+    if (trace != NULL)
         trace_ring_put(x->worker->shared->traces, x->id, trace);
+}
+
+static char *verify_render(void *arg)
+{
+    return verify_make_trace(arg);
 }
 
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *))

@@ -280,6 +280,20 @@ size_t http_head_remove(struct http_head *head, const char *name)
     return before - kept;
 }
 
+void http_head_remove_secret(struct http_head *head, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < head->n_fields; i++) {
+        struct dive_span value = head->fields[i].value;
+
+        /* Values lie in the head's own memory. */
+        if (is_named(&head->fields[i], name, n))
+            explicit_bzero(head->bytes + (value.p - head->bytes), value.n);
+    }
+    (void)http_head_remove(head, name);
+}
+
 bool http_field_has_token(const struct http_head *head, const char *name, const char *token)
 {
     struct dive_field wanted = {.name = dive_span_str(token)};

@@ -107,6 +107,8 @@ size_t http_field_count(const struct http_head *head, const char *name);
 bool http_field_has_token(const struct http_head *head, const char *name, const char *token);
 /* Takes all lines of that name out; how many there were. */
 size_t http_head_remove(struct http_head *head, const char *name);
+/* The same, and their values are overwritten before. */
+void http_head_remove_secret(struct http_head *head, const char *name);
 
 /* For dive_request and dive_response. */
 static inline struct dive_fields http_head_fields(const struct http_head *head)

@@ -12,11 +12,12 @@
 
 #define SESSION_SECONDS 3600
 
-/* Our leaves are P-256, so of TLS 1.2 only these can be chosen at all; every client that knows 1.2
- * and ECDSA knows one of them. */
+/* Our leaves are P-256, so of TLS 1.2 only the first three can be chosen for them; every client
+ * that knows 1.2 and ECDSA knows one of these. A listener's certificate may be RSA. */
 #define CIPHERS_12                                                                                 \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                                 \
-    "ECDHE-ECDSA-CHACHA20-POLY1305"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:"                                                               \
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305"
 
 /* 128 bits first: as good for this purpose, and the cheaper cipher for large bodies. */
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -58,8 +59,7 @@ static int add_key_and_chain(SSL_CTX *context, const struct certificate_cache *c
     return 0;
 }
 
-int tls_accept_context_new(SSL_CTX **out, const struct certificate_cache *cache, char *why,
-                           size_t why_size)
+int tls_accept_context_plain(SSL_CTX **out)
 {
     int r = DIVE_E_INTERNAL;
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -82,6 +82,24 @@ int tls_accept_context_new(SSL_CTX **out, const struct certificate_cache *cache,
     /* Tickets only: no session is stored here. */
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_timeout(context, SESSION_SECONDS);
+    *out = context;
+    context = NULL;
+    r = 0;
+out:
+    SSL_CTX_free(context);
+    return r;
+}
+
+int tls_accept_context_new(SSL_CTX **out, const struct certificate_cache *cache, char *why,
+                           size_t why_size)
+{
+    SSL_CTX *context = NULL;
+    int r;
+
+    *out = NULL;
+    r = tls_accept_context_plain(&context);
+    if (r != 0)
+        goto out;
     r = add_key_and_chain(context, cache);
     if (r != 0)
         goto out;

@@ -14,6 +14,10 @@
 
 #include "tls/certificate_cache.h"
 
+/* What every context towards clients has: versions, ciphers, options, ALPN; no certificate yet, and
+ * room for RSA certificates besides our own kind. *out is the caller's. DIVE_E_INTERNAL. */
+int tls_accept_context_plain(SSL_CTX **out) DIVE_MUST_USE;
+
 /* *out is the caller's (SSL_CTX_free); it stays alive for the connections made from it. Keeps its
  * own references of the cache's key and chain, none of the cache. Certificates of another cache
  * don't fit. DIVE_E_NOMEM, DIVE_E_INTERNAL, with a sentence in `why`. */

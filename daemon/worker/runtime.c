@@ -147,6 +147,8 @@ int runtime_new(struct runtime **out, struct config *config, struct keeper *keep
     if (r != 0)
         return r;
     r = runtime_make_interception(*out, keeper, why, why_size);
+    if (r == 0)
+        r = access_new(&(*out)->access, (*out)->config, why, why_size);
     if (r == 0 && keeper != NULL && !hold_check_directory(config->hold.directory, why, why_size))
         r = DIVE_E_STATE;
     if (r != 0)
@@ -183,6 +185,7 @@ struct runtime *runtime_ref(struct runtime *runtime)
 static void runtime_free(struct runtime *r)
 {
     parents_free(&r->parents);
+    access_free(&r->access);
     SSL_CTX_free(r->accept_context);
     SSL_CTX_free(r->connect_context);
     certificate_cache_free(&r->certificates);

@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 
+#include "access/access.h"
 #include "config/config.h"
 #include "hold/hold.h"
 #include "http/head.h"
@@ -29,6 +30,7 @@ struct runtime {
     struct parents *parents;                /* proxies towards origins */
     SSL_CTX *accept_context;                /* towards clients; NULL when interception is off */
     struct certificate_cache *certificates; /* NULL when interception is off */
+    struct access *access; /* who may use the proxy; NULL in a runtime that only goes out */
     struct http_limits http_limits;
     struct hold_limits hold_limits;
     struct hold_limits keep_limits;    /* of what may be stored: on the disk of the store */

@@ -62,6 +62,7 @@ int shared_init(struct shared *shared, const struct config *config)
         (r = dive_memory_new(&shared->policies, POLICY_MEMORY_ENTRIES, &policies)) != 0 ||
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
         (r = report_limiter_new(&shared->report_limiter)) != 0 ||
+        (r = access_process_init(&shared->access)) != 0 ||
         (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
         (r = shared_make_store(shared, config)) != 0)
         shared_destroy(shared);
@@ -70,6 +71,7 @@ int shared_init(struct shared *shared, const struct config *config)
 
 void shared_destroy(struct shared *shared)
 {
+    access_process_destroy(&shared->access);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "access/access.h"
 #include "cache/flight.h"
 #include "cache/remember.h"
 #include "cache/store.h"
@@ -31,6 +32,7 @@ struct shared {
     struct store *store; /* NULL: nothing is stored */
     struct flights *flights;
     struct remember *remember;
+    struct access_process access;
     struct trace_ring *traces;
     struct report_limiter *report_limiter;
     _Atomic uint64_t next_exchange;

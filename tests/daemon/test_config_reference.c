@@ -100,8 +100,8 @@ static bool same_value(const struct schema_key *key, const char *a, const char *
     case SCHEMA_LOG_PATH:
     case SCHEMA_KEY_SOURCE:
     case SCHEMA_ACCOUNT:
+    case SCHEMA_LABEL:
     case SCHEMA_USER_AGENT:
-    case SCHEMA_URL:
     case SCHEMA_HOST_GLOB:
     case SCHEMA_DNS_NAME:
     case SCHEMA_DNS_SERVER:

@@ -84,7 +84,9 @@ def yaml(config):
 
 
 def write_config(lab, path, directory, port, **changes):
-    """Writes a configuration that keeps its files in `directory`, and makes that."""
+    """Writes a configuration that keeps its files in `directory`, and makes that. A change may be a
+    function of the port."""
+    changes = {key: value(port) if callable(value) else value for key, value in changes.items()}
     for sub in ("hold", "objects"):
         os.makedirs(os.path.join(directory, sub), exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
