@@ -35,7 +35,7 @@ dived listens on 127.0.0.1:$port. In another terminal:
 
   curl -sS -o /dev/null -w '%{http_code}\\n' https://example.com/
 
-More tools and the ways to trust the CA: build/divectl ca env. The access log follows.
+More tools and the ways to trust the CA: build/divectl env. The access log follows.
 
 TEXT
 exec "$dived" -c "$dir/dived.yaml"

@@ -198,6 +198,20 @@ static void job_done(struct access_job *base)
     a->done(a->arg, result);
 }
 
+/* For fairness among clients; two that meet share a share. IPv6: the /64. */
+static uint64_t client_number(const struct sockaddr *client)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)client;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)client;
+    uint64_t number = 0;
+
+    if (client->sa_family == AF_INET)
+        return v4->sin_addr.s_addr;
+    if (client->sa_family == AF_INET6)
+        memcpy(&number, &v6->sin6_addr, sizeof(number));
+    return number;
+}
+
 /* Takes over `credentials`. NULL without memory. */
 static struct authentication_job *job_new(const struct authentication_request *request,
                                           struct authentication *a, struct credentials *credentials)
@@ -212,6 +226,7 @@ static struct authentication_job *job_new(const struct authentication_request *r
     job->job.work = credentials->scheme == CREDENTIALS_BASIC ? job_basic : job_negotiate;
     job->job.done = job_done;
     job->job.release = job_release;
+    job->job.client = client_number(request->client);
     job->a = a;
     job->runtime = runtime_ref(request->runtime);
     job->process = &request->worker->shared->access;

@@ -82,6 +82,19 @@ static void *pool_thread(void *arg)
     return NULL;
 }
 
+/* Locked. Is there room for one more of this client's? The queue is short enough to be counted. */
+static bool pool_has_room(const struct access_pool *pool, uint64_t client)
+{
+    const struct access_job *job;
+    unsigned own = 0;
+
+    if (pool->queued >= ACCESS_POOL_QUEUE || pool->ending)
+        return false;
+    TAILQ_FOREACH (job, &pool->queue, link)
+        own += job->client == client;
+    return own < ACCESS_POOL_SHARE;
+}
+
 int access_pool_submit(struct access_pool *pool, struct access_job *job)
 {
     int r = 0;
@@ -92,7 +105,7 @@ int access_pool_submit(struct access_pool *pool, struct access_job *job)
         pool->threads++;
     if (pool->threads == 0)
         r = DIVE_E_NOMEM;
-    else if (pool->queued >= ACCESS_POOL_QUEUE || pool->ending)
+    else if (!pool_has_room(pool, job->client))
         r = DIVE_E_LIMIT;
     if (r == 0) {
         job->pool = pool;

@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 #define ACCESS_POOL_QUEUE 1024 /* jobs that wait */
+#define ACCESS_POOL_SHARE 256  /* of them, of one client */
 
 struct access_pool;
 
@@ -24,12 +25,13 @@ enum access_job_state {
     ACCESS_JOB_DONE,
 };
 
-/* Embedded first in what is to be done; zeroed, with the first four members set. */
+/* Embedded first in what is to be done; zeroed, with the members before `pool` set. */
 struct access_job {
     struct worker *worker;                   /* who asks */
     void (*work)(struct access_job *job);    /* by a thread of the pool */
     void (*done)(struct access_job *job);    /* by the worker's thread, once; the job is its */
     void (*release)(struct access_job *job); /* frees a cancelled one */
+    uint64_t client;                         /* whose it is: equal for equal clients */
 
     struct access_pool *pool;
     enum access_job_state state;
@@ -41,8 +43,9 @@ int access_pool_new(struct access_pool **out) DIVE_MUST_USE;
 /* Waits for what runs. No worker may be left; what is queued was cancelled. */
 void access_pool_free(struct access_pool **pool);
 
-/* DIVE_E_LIMIT: too many wait; DIVE_E_NOMEM: no thread could be started. The job is the caller's
- * then. Otherwise `done` is called later, or the job is cancelled. */
+/* DIVE_E_LIMIT: too many wait, of all clients or of this one; DIVE_E_NOMEM: no thread could be
+ * started. The job is the caller's then. Otherwise `done` is called later, or the job is cancelled.
+ */
 int access_pool_submit(struct access_pool *pool, struct access_job *job) DIVE_MUST_USE;
 /* In the worker's thread, before `done` was called; NULLs *job. `release` may come at once, or
  * later from a thread of the pool. */

@@ -16,7 +16,7 @@
 struct census_entry {
     struct census_entry *next;
     uint8_t key[9]; /* family, then 4 or 8 bytes of the address */
-    unsigned count;
+    _Atomic unsigned count;
 };
 
 static struct census_entry *census_bucket[CENSUS_BUCKETS];
@@ -90,4 +90,16 @@ void census_leave(const struct sockaddr *client)
         free(gone);
     }
     pthread_mutex_unlock(&census_lock);
+}
+
+const _Atomic unsigned *census_count(const struct sockaddr *client)
+{
+    const struct census_entry *entry;
+    uint8_t key[9];
+
+    census_key(key, client);
+    pthread_mutex_lock(&census_lock);
+    entry = *census_find(key);
+    pthread_mutex_unlock(&census_lock);
+    return entry != NULL ? &entry->count : NULL;
 }

@@ -40,9 +40,13 @@ static void challenge_log(struct client_connection *c, const struct http_head *h
     http_url_clear(&url);
 }
 
-/* Is the connection good for another request? Content of this one would have to be read first. */
+/* Is the connection good for another request? Content of this one would have to be read first. And
+ * what came behind a CONNECT already was meant for the inside of the tunnel, perhaps by somebody
+ * else than the client: it must not be read as requests. */
 static bool challenge_goes_on(const struct client_connection *c, const struct http_head *head)
 {
+    if (dive_span_eq(head->method, "CONNECT") && buffer_length(&c->channel.in) > 0)
+        return false;
     return !c->authentication.refusal.close && head->keep_alive && !c->worker->draining &&
            (head->framing == HTTP_BODY_NONE ||
             (head->framing == HTTP_BODY_LENGTH && head->content_length == 0));

@@ -238,6 +238,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
         .listener = c->listener,
         .listener_name = c->listener_name,
         .tls = c->tls,
+        .siblings = c->counted ? census_count((const struct sockaddr *)&c->peer) : NULL,
         .fixed = c->in_tunnel ? &c->tunnel : NULL,
         .route = c->in_tunnel || c->transparent ? c->route : NULL,
         .done = client_on_exchange_done,
@@ -285,7 +286,7 @@ static void client_start_request(struct client_connection *c, struct http_head *
         .runtime = c->worker->runtime,
         .client = (const struct sockaddr *)&c->peer,
         .client_text = c->peer_text,
-        .in_tunnel = c->in_tunnel,
+        .in_tunnel = c->in_tunnel || c->transparent,
         .head = head,
     };
     enum authentication_result result;

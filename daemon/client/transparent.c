@@ -95,9 +95,22 @@ static bool transparent_has_name(const struct client_hello *hello)
     return hello->sni[0] != '\0' && literal_parse(hello->sni, &family, bytes) == 0;
 }
 
-static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
+/* By the rule, else by the name or the address in interception.splice. */
+static bool transparent_is_spliced(const struct tunnel *t, const struct config_rule *rule)
 {
     const struct config *config = transparent_config(t);
+    const struct config_strings *splice = &config->interception.splice;
+
+    if (!config->interception.enabled || (rule != NULL && rule->splice == CONFIG_SWITCH_ON))
+        return true;
+    if (rule != NULL && rule->splice == CONFIG_SWITCH_OFF)
+        return false;
+    return config_hosts_match(splice, t->client->tunnel.host) ||
+           config_hosts_match(splice, t->url.at.host);
+}
+
+static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
+{
     struct client_connection *c = t->client;
     bool has_name = transparent_has_name(hello), spliced;
     const struct config_rule *rule;
@@ -112,9 +125,7 @@ static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
         return;
     }
     t->parent = runtime_parent(c->runtime, rule);
-    spliced = !config->interception.enabled ||
-              config_hosts_match(&config->interception.splice, c->tunnel.host) ||
-              config_hosts_match(&config->interception.splice, t->url.at.host);
+    spliced = transparent_is_spliced(t, rule);
     if (!spliced && !has_name && t->how->no_sni != CONFIG_NO_SNI_SPLICE)
         tunnel_break(t, "the ClientHello has no server name (listeners[].no-sni: close)");
     else if (!spliced && has_name && hello->has_ech && t->how->ech == CONFIG_ECH_CLOSE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * divectl ca: finds the CA's files, makes them, shows the certificate. The other actions have files
- * of their own: ca_trust.c, ca_env.c.
+ * of their own: ca_trust.c, env_print.c.
  */
 #include "cmd/ca.h"
 
@@ -197,10 +197,11 @@ int command_ca(const struct command *command, int argc, char **argv)
     struct command_options options;
     struct config *config = NULL;
     struct ca_context ca = {.options = &options};
-    const char *certificate = NULL, *key = NULL;
+    const char *certificate = NULL, *key = NULL, *remove = NULL;
     const struct command_option own[] = {
         {"certificate", true, &certificate, NULL, "FILE"},
         {"key", true, &key, NULL, "FILE"},
+        {"remove", false, &remove, NULL, NULL},
         {NULL, false, NULL},
     };
     int r = command_parse(command, argc, argv, own, 1, 1, &options);
@@ -213,7 +214,11 @@ int command_ca(const struct command *command, int argc, char **argv)
     ca.config = config;
     ca.certificate = certificate != NULL ? certificate : config->interception.ca_certificate;
     ca.key = key != NULL ? key : config->interception.ca_key;
-    if (ca.certificate == NULL || ca.key == NULL) {
+    ca.remove = remove != NULL;
+    if (ca.remove && strcmp(options.argv[0], "trust") != 0) {
+        command_error("--remove belongs to ca trust");
+        r = COMMAND_USAGE;
+    } else if (ca.certificate == NULL || ca.key == NULL) {
         command_error("%s names no CA; --certificate FILE and --key FILE do", config->file);
         r = EX_CONFIG;
     } else {

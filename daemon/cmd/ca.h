@@ -15,6 +15,7 @@ struct ca_context {
     const struct config *config; /* the defaults when there is no file */
     const char *certificate;     /* path */
     const char *key;             /* path */
+    bool remove;                 /* trust: undo it */
 };
 
 /* The certificate alone: the key is the daemon's, and most people can't read it. COMMAND_OK and

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * divectl ca trust: the interception CA into the trust store of this machine, as Debian keeps it: a
- * file in a folder for local certificates, then update-ca-certificates(8).
+ * divectl ca trust: the interception CA into the trust store of this machine, and out of it again:
+ * a file in a folder for local certificates, then the program that makes the bundles of it.
  */
 #include <errno.h>
 #include <openssl/pem.h>
@@ -16,34 +16,54 @@
 
 #include "cmd/ca.h"
 
-#define STORE_FOLDER "/usr/local/share/ca-certificates"
-#define STORE_FILE STORE_FOLDER "/dived.crt"
-#define UPDATE "/usr/sbin/update-ca-certificates"
+#define FILE_NAME "dived.crt"
+
+/* Whose `update` is there is the machine's kind. */
+static const struct store {
+    const char *kind, *folder, *update;
+    const char *add, *remove; /* its argument; NULL: none */
+} stores[] = {
+    {"Debian and its kin", "/usr/local/share/ca-certificates", "/usr/sbin/update-ca-certificates",
+     NULL, "--fresh"},
+    {"Fedora and its kin", "/etc/pki/ca-trust/source/anchors", "/usr/bin/update-ca-trust",
+     "extract", "extract"},
+};
+
+#define STORES (sizeof(stores) / sizeof(stores[0]))
+
+static const struct store *store_find(void)
+{
+    for (size_t i = 0; i < STORES; i++)
+        if (access(stores[i].update, X_OK) == 0)
+            return &stores[i];
+    return NULL;
+}
 
 /* Only the certificate itself, whatever else is in the daemon's file; written aside and renamed, so
  * that nobody ever reads half of it. */
-static int store_write(X509 *certificate)
+static int store_write(const struct store *store, const char *path, X509 *certificate)
 {
-    static const char aside[] = STORE_FILE ".new";
+    char aside[300];
     FILE *f;
     int r;
 
-    if (mkdir(STORE_FOLDER, 0755) != 0 && errno != EEXIST)
+    snprintf(aside, sizeof(aside), "%s.new", path);
+    if (mkdir(store->folder, 0755) != 0 && errno != EEXIST)
         return -1;
     f = fopen(aside, "we");
     if (f == NULL)
         return -1;
     r = PEM_write_X509(f, certificate) == 1 && fchmod(fileno(f), 0644) == 0 ? 0 : -1;
-    if (fclose(f) != 0 || r != 0 || rename(aside, STORE_FILE) != 0) {
+    if (fclose(f) != 0 || r != 0 || rename(aside, path) != 0) {
         unlink(aside);
         return -1;
     }
     return 0;
 }
 
-static int store_update(void)
+static int store_update(const struct store *store, const char *argument)
 {
-    char *const arguments[] = {(char *)UPDATE, NULL};
+    char *const arguments[] = {(char *)store->update, (char *)argument, NULL};
     char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
@@ -55,7 +75,7 @@ static int store_update(void)
     /* What it says is for people; standard output may be JSON. */
     r = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     if (r == 0)
-        r = posix_spawn(&pid, UPDATE, &actions, NULL, arguments, environment);
+        r = posix_spawn(&pid, store->update, &actions, NULL, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     if (r != 0)
         return -1;
@@ -66,53 +86,102 @@ static int store_update(void)
 
 static void print_advice(const struct ca_context *ca)
 {
-    fprintf(stderr,
-            "The machine's trust store is root's. On Debian and its kin:\n"
-            "  sudo install -m 644 '%s' " STORE_FILE "\n"
-            "  sudo update-ca-certificates\n"
-            "Elsewhere the folder is /etc/pki/ca-trust/source/anchors and the command "
-            "update-ca-trust.\n"
-            "Without root, `divectl ca env` prints what makes single programs trust it.\n",
-            ca->certificate);
+    fprintf(stderr, "The machine's trust store is root's.\n");
+    for (size_t i = 0; i < STORES; i++) {
+        const struct store *s = &stores[i];
+        const char *argument = ca->remove ? s->remove : s->add;
+
+        if (ca->remove)
+            fprintf(stderr, "On %s:\n  sudo rm %s/" FILE_NAME "\n", s->kind, s->folder);
+        else
+            fprintf(stderr, "On %s:\n  sudo install -m 644 '%s' %s/" FILE_NAME "\n", s->kind,
+                    ca->certificate, s->folder);
+        fprintf(stderr, "  sudo %s%s%s\n", strrchr(s->update, '/') + 1, argument != NULL ? " " : "",
+                argument != NULL ? argument : "");
+    }
+    fprintf(stderr, "Without root, `divectl env` prints what makes single programs trust it.\n");
 }
 
-int ca_trust(const struct ca_context *ca)
+/* The programs that don't read the machine's store. */
+static void print_rest(void)
+{
+    puts("With a set of CAs of their own, and not changed by this: Python (pip, requests, conda),\n"
+         "node (npm, yarn), Java, Firefox. divectl env prints what makes them trust it, but for\n"
+         "Firefox: Settings, Certificates, Import. Restart docker.");
+}
+
+static int trust_print(const struct ca_context *ca, const char *path, bool was_there)
+{
+    json_t *object;
+    int r;
+
+    if (!ca->options->json) {
+        if (ca->remove)
+            printf(was_there ? "no longer trusted: %s\n" : "not trusted: there is no %s\n", path);
+        else
+            printf("trusted: %s\n", path);
+        if (!ca->remove)
+            print_rest();
+        return fflush(stdout) == 0 ? COMMAND_OK : EX_IOERR;
+    }
+    object = json_pack("{s:s}", !ca->remove ? "trusted" : was_there ? "removed" : "absent", path);
+    r = object != NULL ? command_print_json(object) : EX_OSERR;
+    json_decref(object);
+    return r;
+}
+
+static int trust_update(const struct ca_context *ca, const struct store *store, const char *path)
+{
+    if (store_update(store, ca->remove ? store->remove : store->add) == 0)
+        return COMMAND_OK;
+    command_error("%s failed; %s is %s", store->update, path, ca->remove ? "gone" : "in place");
+    return EX_UNAVAILABLE;
+}
+
+static int trust_remove(const struct ca_context *ca, const struct store *store, const char *path)
+{
+    bool was_there = unlink(path) == 0;
+    int r = COMMAND_OK;
+
+    if (!was_there && errno != ENOENT) {
+        command_error("can't remove %s: %s", path, strerror(errno));
+        return EX_CANTCREAT;
+    }
+    if (was_there)
+        r = trust_update(ca, store, path);
+    return r == COMMAND_OK ? trust_print(ca, path, was_there) : r;
+}
+
+static int trust_add(const struct ca_context *ca, const struct store *store, const char *path)
 {
     X509 *certificate = NULL;
-    json_t *object;
     int r = ca_read(ca, &certificate);
 
     if (r != COMMAND_OK)
         return r;
-    if (geteuid() != 0 || access(UPDATE, X_OK) != 0) {
-        print_advice(ca);
-        r = geteuid() != 0 ? EX_NOPERM : EX_UNAVAILABLE;
-        goto out;
-    }
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 ||
         X509_check_ca(certificate) != 1) {
         command_error("%s has expired or is no CA", ca->certificate);
         r = EX_DATAERR;
-        goto out;
-    }
-    if (store_write(certificate) != 0) {
-        command_error("can't write " STORE_FILE ": %s", strerror(errno));
+    } else if (store_write(store, path, certificate) != 0) {
+        command_error("can't write %s: %s", path, strerror(errno));
         r = EX_CANTCREAT;
-        goto out;
+    } else {
+        r = trust_update(ca, store, path);
     }
-    if (store_update() != 0) {
-        command_error(UPDATE " failed; " STORE_FILE " is in place");
-        r = EX_UNAVAILABLE;
-        goto out;
-    }
-    if (!ca->options->json) {
-        puts("trusted: " STORE_FILE);
-        goto out;
-    }
-    object = json_pack("{s:s}", "trusted", STORE_FILE);
-    r = command_print_json(object);
-    json_decref(object);
-out:
     X509_free(certificate);
-    return r;
+    return r == COMMAND_OK ? trust_print(ca, path, true) : r;
+}
+
+int ca_trust(const struct ca_context *ca)
+{
+    const struct store *store = store_find();
+    char path[256];
+
+    if (geteuid() != 0 || store == NULL) {
+        print_advice(ca);
+        return geteuid() != 0 ? EX_NOPERM : EX_UNAVAILABLE;
+    }
+    snprintf(path, sizeof(path), "%s/" FILE_NAME, store->folder);
+    return ca->remove ? trust_remove(ca, store, path) : trust_add(ca, store, path);
 }

@@ -14,10 +14,29 @@
 #define OWN_OPTIONS_MAX 32
 #define OWN_OPTION_FIRST 1000
 
+static char *errors_into; /* or NULL: to standard error */
+static size_t errors_size;
+
+void command_errors_into(char *out, size_t size)
+{
+    errors_into = out;
+    errors_size = size;
+}
+
 void command_error(const char *format, ...)
 {
     va_list arguments;
 
+    if (errors_into != NULL) {
+        size_t n = strlen(errors_into);
+
+        if (n > 0 && n + 3 < errors_size)
+            n += (size_t)snprintf(errors_into + n, errors_size - n, "; ");
+        va_start(arguments, format);
+        vsnprintf(errors_into + n, errors_size - n, format, arguments);
+        va_end(arguments);
+        return;
+    }
     fputs("divectl: ", stderr);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);

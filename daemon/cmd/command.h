@@ -72,6 +72,9 @@ int command_parse(const struct command *command, int argc, char **argv,
 int command_usage(const struct command *command); /* prints; COMMAND_USAGE */
 /* "divectl: ..." to standard error. */
 void command_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Until it is called with NULL: errors go, one behind the other, into `out` instead, as far as
+ * there is room. `out` holds a string. */
+void command_errors_into(char *out, size_t size);
 
 /* The configuration file: -c, or the first that is there of dived.yaml and developer.yaml in the
  * user's dived folder (XDG_CONFIG_HOME, ~/.config), and /etc/dived/dived.yaml. malloc'd, or NULL.
@@ -118,6 +121,9 @@ int command_rotate(const struct command *command, int argc, char **argv);
 int command_explain(const struct command *command, int argc, char **argv);
 int command_verify(const struct command *command, int argc, char **argv);
 int command_fetch(const struct command *command, int argc, char **argv);
+int command_env(const struct command *command, int argc, char **argv);
+int command_run(const struct command *command, int argc, char **argv);
+int command_doctor(const struct command *command, int argc, char **argv);
 int command_ca(const struct command *command, int argc, char **argv);
 
 #endif

@@ -28,6 +28,9 @@ static const struct command commands[] = {
     {"explain", "[FILE]", "a recorded failure report or trace, in words", command_explain},
     {"verify", "URL", "download, verify and tell what was checked; nothing is kept", command_verify},
     {"fetch", "URL", "download a file that gets its name only once it is verified", command_fetch},
+    {"env", "", "print what makes a shell's programs use the proxy and trust it", command_env},
+    {"run", "[--] COMMAND...", "run a command that uses the proxy and trusts it", command_run},
+    {"doctor", "[URL]", "why a client fails, and what to do", command_doctor},
     {"ca", "init|show|trust|env", "the interception CA, and how clients come to trust it", command_ca},
 };
 /* clang-format on */

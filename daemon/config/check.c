@@ -460,6 +460,14 @@ static bool can_authenticate(const struct config *cfg, const struct config_liste
     return cfg->access.htpasswd || cfg->access.negotiate.keytab || listener->tls.client_ca;
 }
 
+/* Why clients must: the key, or what it follows from. */
+static struct place place_of_require(const struct loader *l)
+{
+    if (given(l, "access.require"))
+        return place_of(l, "access.require");
+    return place_of(l, l->cfg->access.htpasswd ? "access.htpasswd" : "access.negotiate.keytab");
+}
+
 /* Who must say who they are has to have a way to. */
 static void check_authentication(struct loader *l)
 {
@@ -472,7 +480,7 @@ static void check_authentication(struct loader *l)
     for (size_t i = 0; i < cfg->listeners.n; i++, item = item ? item->next : NULL) {
         struct config_listener *listener = &cfg->listeners.v[i];
         const struct node *node = node_get(item, "authenticate");
-        struct place place = node ? node->place : place_of(l, "access.require");
+        struct place place = node ? node->place : place_of_require(l);
         bool wanted = cfg->access.require == CONFIG_REQUIRE_ANY;
 
         listener->authenticate_given = node != NULL;

@@ -5,7 +5,7 @@
  */
 #include "core/relay.h"
 
-#define RELAY_ROUNDS 16 /* reads in a row from one side, so that one tunnel can't hold the loop */
+#define RELAY_ROUNDS 4 /* reads in a row from one side, so that one tunnel can't hold the loop */
 
 static void relay_finish(struct relay *relay, bool clean)
 {

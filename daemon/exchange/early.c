@@ -21,7 +21,8 @@ static bool early_is_allowed(const struct exchange *x)
 {
     static const char *const conditions[] = {"Range", "If-None-Match", "If-Modified-Since"};
 
-    if (x->release == CONFIG_RELEASE_VERDICT || x->client == NULL || x->response.status != 200 ||
+    if ((x->release != CONFIG_RELEASE_TAIL && x->release != CONFIG_RELEASE_TRICKLE) ||
+        x->client == NULL || x->response.status != 200 ||
         (x->response.content_length < 0 && x->request.minor == 0) ||
         !dive_verifier_awaits_content(x->verifier))
         return false;

@@ -28,6 +28,7 @@
 #include "core/log.h"
 #include "exchange/private.h"
 
+#define EXCHANGE_FEW 8          /* connections of one client that each get a whole turn */
 #define EXCHANGE_ACTIVATIONS 64 /* stages in a row before other connections get their turn */
 
 static const char *const exchange_state_words[] = {
@@ -155,6 +156,7 @@ void exchange_give_back(struct exchange *x)
     /* From here on the connection may go at any time, and what was borrowed from it. */
     x->client = NULL;
     x->peer = NULL;
+    x->siblings = NULL;
     x->listener_name = NULL;
     x->fixed = NULL;
     x->route = x->destination.kind != 0 ? x->destination.host : NULL;
@@ -277,6 +279,14 @@ void exchange_deadline(struct exchange *x, int64_t ms)
     loop_timer_set(&x->timer, ms);
 }
 
+unsigned exchange_rounds(const struct exchange *x, unsigned full)
+{
+    unsigned n = x->siblings == NULL ? 0 : atomic_load_explicit(x->siblings, memory_order_relaxed);
+    unsigned rounds = n <= EXCHANGE_FEW ? full : full * EXCHANGE_FEW / n;
+
+    return rounds > 0 ? rounds : 1;
+}
+
 static void exchange_on_origin(void *arg, unsigned events)
 {
     exchange_run(arg);
@@ -383,6 +393,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     x->request = *start->head;
     *start->head = (struct http_head){0};
     x->peer = start->peer;
+    x->siblings = start->siblings;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
     x->listener_name = start->listener_name;

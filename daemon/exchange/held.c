@@ -149,6 +149,15 @@ void hold_keep_alive(void *arg)
     loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
 }
 
+/* apt (2.6 and before, at least) takes what follows an interim response for a malformed field. */
+static bool hold_may_interim(const struct exchange *x)
+{
+    const struct dive_span *agent = http_field_get(&x->request, "User-Agent");
+
+    return x->request.minor > 0 &&
+           (agent == NULL || memmem(agent->p, agent->n, "APT-HTTP/", 9) == NULL);
+}
+
 static int hold_begin(struct exchange *x)
 {
     enum hold_error error = hold_new(
@@ -156,7 +165,7 @@ static int hold_begin(struct exchange *x)
         x->response.content_length >= 0 ? (uint64_t)x->response.content_length : HOLD_SIZE_UNKNOWN);
 
     x->hold_until_ms = loop_now_ms(&x->worker->loop) + x->runtime->config->hold.timeout_ms;
-    if (x->runtime->config->hold.keepalive_ms > 0 && x->request.minor > 0)
+    if (x->runtime->config->hold.keepalive_ms > 0 && hold_may_interim(x))
         loop_timer_set(&x->keepalive, x->runtime->config->hold.keepalive_ms);
     early_begin(x);
     return error == HOLD_OK ? EXCHANGE_HOLD : hold_failed(x, error);
@@ -167,7 +176,7 @@ static int hold_fill(struct exchange *x)
 {
     int r;
 
-    for (unsigned round = 0; round < HOLD_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, HOLD_ROUNDS); round > 0; round--) {
         uint64_t direct;
 
         /* Answers came in meanwhile: what can't be accepted any more isn't worth loading. */

@@ -71,6 +71,7 @@ struct exchange {
     struct runtime *runtime;
     struct channel *client;
     const struct sockaddr_storage *peer; /* until the client is given back */
+    const _Atomic unsigned *siblings;    /* so long too: connections of this client; or NULL */
     char peer_text[64];
     char *user; /* who asks, or NULL */
     unsigned listener;
@@ -223,6 +224,9 @@ int exchange_refuse(struct exchange *x, int status, const char *error_type, cons
 int exchange_break(struct exchange *x, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void exchange_deadline(struct exchange *x, int64_t ms);
+/* How much of `full` rounds a stage may do before others have their turn: a client with many
+ * connections has many turns, and gets less in each. At least 1. */
+unsigned exchange_rounds(const struct exchange *x, unsigned full);
 /* The client's connection is lost. Returns EXCHANGE_END. */
 int exchange_client_left(struct exchange *x);
 /* The client has gone or is given up. True: the exchange goes on without it, because others wait

@@ -179,7 +179,7 @@ static int request_fill(struct exchange *x)
 
 int request_pump(struct exchange *x)
 {
-    for (unsigned round = 0; round < REQUEST_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, REQUEST_ROUNDS); round > 0; round--) {
         struct dive_span content = {0};
         size_t n = 0;
         int r = channel_flush(&x->origin->channel);

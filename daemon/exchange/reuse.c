@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/invalidate.h"
 #include "core/log.h"
 #include "exchange/private.h"
 
@@ -143,13 +144,17 @@ static int lookup_join(struct exchange *x)
     return role == EXCHANGE_WAIT ? EXCHANGE_CONNECT : role;
 }
 
-/* Something is stored that may only be used when the destination is proven to be the host's. */
+/* Something is stored that may only be used, or made obsolete, when the destination is proven to be
+ * the host's. */
 static bool lookup_awaits_proof(struct exchange *x)
 {
     struct object *object = NULL;
     bool found;
 
-    if (destination_proof(x) != DESTINATION_PENDING || !lookup_applies(x))
+    if (destination_proof(x) != DESTINATION_PENDING)
+        return false;
+    if (!lookup_applies(x) &&
+        (invalidate_is_safe_method(x->request.method) || !key_of_url(&x->key, &x->url)))
         return false;
     object = store_get(x->worker->shared->store, &x->key, reuse_variant_of, x);
     found = object != NULL;

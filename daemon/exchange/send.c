@@ -103,7 +103,7 @@ int send_content(struct exchange *x, uint64_t limit)
 {
     if (limit > x->send_end)
         limit = x->send_end;
-    for (unsigned round = 0; round < SEND_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, SEND_ROUNDS); round > 0; round--) {
         ssize_t n;
 
         if (x->send_offset >= limit)

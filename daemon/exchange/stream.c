@@ -117,7 +117,7 @@ int stream_content(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
 
-    for (unsigned round = 0; round < STREAM_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, STREAM_ROUNDS); round > 0; round--) {
         struct dive_span content = {0};
         size_t n;
         int r = x->origin == NULL ? HTTP_DONE

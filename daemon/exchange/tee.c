@@ -203,7 +203,7 @@ int tee_content(struct exchange *x)
     struct hold *hold = flight_hold(x->flight);
     int filled = 1, sent = 1;
 
-    for (unsigned round = 0; round < TEE_ROUNDS; round++) {
+    for (unsigned round = exchange_rounds(x, TEE_ROUNDS); round > 0; round--) {
         if (!x->complete && !x->spoiled)
             filled = tee_fill(x, hold);
         if (filled == TEE_HOLD_FAILED)

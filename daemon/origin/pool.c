@@ -316,14 +316,16 @@ static int origin_start_dial(struct origin_pool *pool, struct runtime *runtime,
                              bool absolute, dial_fn *cb, void *arg, struct dial **dial)
 {
     int64_t timeout_ms = runtime->config->origins.connect_timeout_ms;
+    /* In absolute-form the parent goes where the URL says, whatever way the client chose. */
+    const char *to = absolute ? target->host : origin_route(target);
     struct dial_through through = {target->parent, &pool->bridges, !absolute,
                                    absolute ? NULL : target->via};
 
     if (target->parent == NULL)
-        return dial_start(pool->loop, resolver, runtime->guard, origin_route(target), target->port,
-                          timeout_ms, cb, arg, dial);
-    return dial_start_parent(pool->loop, resolver, runtime->guard, &through, origin_route(target),
-                             target->port, timeout_ms, cb, arg, dial);
+        return dial_start(pool->loop, resolver, runtime->guard, to, target->port, timeout_ms, cb,
+                          arg, dial);
+    return dial_start_parent(pool->loop, resolver, runtime->guard, &through, to, target->port,
+                             timeout_ms, cb, arg, dial);
 }
 
 int origin_dial(struct origin_pool *pool, struct runtime *runtime, struct resolver *resolver,

@@ -32,7 +32,7 @@ static const char page_style[] =
 /* Pieces of the page: `@` stands for the proxy's URL, `#` for its host, `!` for its port. */
 static const char page_environment[] =
     "<h2>2. Point tools at it</h2>\n"
-    "<p>Most read the environment. In a shell, beside the certificate:</p>\n"
+    "<p>Most read the environment. In a shell:</p>\n"
     "<pre>export http_proxy=@ https_proxy=@\n"
     "export HTTP_PROXY=@ HTTPS_PROXY=@\n"
     "export no_proxy=localhost,127.0.0.1,::1 NO_PROXY=localhost,127.0.0.1,::1</pre>\n"
@@ -65,7 +65,8 @@ static const char page_store[] =
     "<dt>curl</dt><dd><pre>export CURL_CA_BUNDLE=BUNDLE</pre></dd>\n"
     "<dt>wget</dt><dd><pre>echo ca_certificate=BUNDLE &gt;&gt; ~/.wgetrc</pre></dd>\n"
     "<dt>git</dt><dd><pre>git config --global http.sslCAInfo BUNDLE</pre></dd>\n"
-    "<dt>pip</dt><dd><pre>pip config set global.cert BUNDLE</pre></dd>\n"
+    "<dt>pip</dt><dd><pre>pip config set global.cert BUNDLE\n"
+    "pip config set global.timeout 3600</pre></dd>\n"
     "<dt>conda</dt><dd><pre>conda config --set ssl_verify BUNDLE</pre></dd>\n"
     "<dt>npm, yarn, node</dt><dd><pre>export NODE_EXTRA_CA_CERTS=$PWD/dived-ca.crt</pre></dd>\n"
     "<dt>cargo</dt><dd><pre>export CARGO_HTTP_CAINFO=BUNDLE</pre></dd>\n"
@@ -76,7 +77,8 @@ static const char page_store[] =
 
 static const char page_apt[] =
     "<dt>apt, in /etc/apt/apt.conf.d/95dived</dt><dd><pre>Acquire::http::Proxy \"@\";\n"
-    "Acquire::https::Proxy \"@\";</pre></dd>\n"
+    "Acquire::https::Proxy \"@\";\n"
+    "Acquire::http::Timeout \"3600\"; Acquire::https::Timeout \"3600\";</pre></dd>\n"
     "<dt>docker, in /etc/docker/daemon.json; then restart it</dt><dd><pre>"
     "{\"proxies\": {\"http-proxy\": \"@\", \"https-proxy\": \"@\"}}</pre></dd>\n"
     "</dl>\n";

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle,sign,cache] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,fair,sign,cache] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -14,12 +14,14 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   requests   1 KiB responses on kept-alive connections, over 1 and over 8 of them
   download   64 MiB, again and again; beside it, what SHA-256 alone costs
   held       one large body kept back until its verdict: by how much dived's memory rises
-  idle       1,000 intercepted connections, each after one request
+  idle       10,000 intercepted connections, each after one request, and 10,000 plain ones
+  fair       latency of 100 small clients, alone and beside one client with many large downloads
   sign       divectl sign over 1,000 files of 1 MiB: cores that it keeps busy (sign_bench.py)
   cache      hits from memory and from disk, 1,000 clients for one cold object, beside nginx, squid and
              varnish as caches; the hit ratio of the index, its memory, and the start with a million objects
 """
 import argparse
+import contextlib
 import hashlib
 import os
 import platform
@@ -43,9 +45,10 @@ import lab as lab_module    # noqa: E402  servers has set the path
 GIB = 1 << 30
 SMALL, MEDIUM, LARGE = 1024, 1 << 20, 64 << 20
 CONNECTIONS = (1, 8)
-IDLE = 1000
+IDLE = {"dived": 10_000, "nginx": 1000, "squid": 1000}
+SMALL_CLIENTS, HOG_CONNECTIONS = 100, 200
 RUN_SECONDS = 120   # no single run of the load generator takes this long
-HELD_RISE_MAX, IDLE_MAX = 32 << 20, 64 << 10
+HELD_RISE_MAX, IDLE_MAX, IDLE_PLAIN_MAX = 32 << 20, 64 << 10, 16 << 10
 
 # What one of the proxies is asked for: label -> (server, host)
 CASES = {
@@ -202,35 +205,79 @@ class Bench:
         self.row(label + "rise of RssAnon, sampled", statistics.median(anonymous) / (1 << 20), "MiB")
         self.row(label + "processor time", statistics.median(cpus), "CPU s / GiB")
 
-    def idle_each(self, name):
-        server = self.fresh(name)
-        host = CASES["dived, verified"][1] if name == "dived" else servers.UNCOVERED
-        self.run(server, host, "small", SMALL, 8, 20)
-        time.sleep(0.3)
-        before = process.memory(server.pid)
-        command = self.command(server, host, "small", SMALL, IDLE, 1, "--idle")
+    @contextlib.contextmanager
+    def client(self, command):
+        """The load generator, "ready", for the length of the block."""
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as client:
             try:
                 if client.stdout.readline() != "ready\n":
-                    raise RuntimeError(f"{name}: {client.stderr.read().strip()}")
-                time.sleep(0.5)
-                return (process.memory(server.pid) - before) / IDLE
+                    raise RuntimeError(f"{command}: {client.stderr.read().strip()}")
+                yield client
+                if client.poll() is not None:
+                    raise RuntimeError(f"{command}: {client.stderr.read().strip()}")
             finally:
                 client.stdin.close()
                 client.kill()
                 client.wait()
 
+    def plain(self, server, host, file, size, connections, requests, *more):
+        """The command for http without TLS, through the proxy."""
+        return [self.load, "--to", f"127.0.0.1:{server.port}", "--plain", "--forward", "--host", host,
+                "--port", str(self.origin.plain_port), "--path", "/" + file, "--size", str(size),
+                "--connections", str(connections), "--requests", str(requests), *more]
+
+    def idle_each(self, name, plain):
+        server = self.fresh(name)
+        host = CASES["dived, verified"][1] if name == "dived" else servers.UNCOVERED
+        self.run(server, host, "small", SMALL, 8, 20)
+        time.sleep(0.3)
+        before = process.memory(server.pid)
+        clients = ("--clients", "100") if name == "dived" else ()  # it limits connections an address
+        command = (self.plain if plain else self.command)(server, host, "small", SMALL, IDLE[name], 1,
+                                                          "--idle", *clients)
+        with self.client(command):
+            time.sleep(2)  # the origin's connections beyond those that are kept are closed
+            return (process.memory(server.pid) - before) / IDLE[name]
+
     def idle(self):
-        names = [name for name in ("dived", "nginx", "squid") if name in self.servers]
-        each = {name: [] for name in names}
-        for _ in range(self.repetitions):
-            for name in names:
-                each[name].append(self.idle_each(name))
-        nginx = statistics.median(each["nginx"])
-        for name in names:
-            self.row(f"{IDLE} idle connections: {name}", statistics.median(each[name]) / 1024,
-                     "KiB RssAnon each", nginx / 1024, IDLE_MAX / 1024 if name == "dived" else None)
+        names = [name for name in ("nginx", "squid", "dived") if name in self.servers]
+        for plain, goal in ((False, IDLE_MAX), (True, IDLE_PLAIN_MAX)):
+            asked = ["dived"] if plain else names
+            each = {name: statistics.median(self.idle_each(name, plain)
+                                            for _ in range(self.repetitions)) for name in asked}
+            for name in asked:
+                self.row(f"{IDLE[name]} idle {'plain' if plain else 'intercepted'} connections: {name}",
+                         each[name] / 1024, "KiB RssAnon each",
+                         each["nginx"] / 1024 if "nginx" in each else None,
+                         goal / 1024 if name == "dived" else None)
+
+    def latency(self, server):
+        command = self.command(server, servers.COVERED, "small", SMALL, SMALL_CLIENTS,
+                               20 if self.options.quick else 100, "--latency", "--clients",
+                               str(SMALL_CLIENTS))
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
+        if done.returncode != 0:
+            raise RuntimeError(f"{server.name}: {done.stderr.strip()}")
+        return [float(value) for value in done.stdout.split()]
+
+    def fair(self):
+        """One hog, of one address, and small clients of an address each."""
+        hogs = {"alone": None,
+                "beside a hog that downloads what is held": (servers.COVERED, "medium", MEDIUM),
+                "beside a hog that downloads what streams": (servers.UNCOVERED, "large", LARGE)}
+        for what, hog in hogs.items():
+            server = self.fresh("dived")
+            self.latency(server)  # warm
+            with contextlib.ExitStack() as stack:
+                if hog:
+                    stack.enter_context(self.client(self.command(server, *hog, HOG_CONNECTIONS, 1,
+                                                                 "--endless")))
+                    time.sleep(2)
+                runs = [self.latency(server) for _ in range(self.repetitions)]
+            for i, name in enumerate(("median", "95 %", "99 %", "slowest")):
+                self.row(f"{SMALL_CLIENTS} small clients {what}: {name}",
+                         statistics.median(run[i] for run in runs), "ms")
 
     def sign(self):
         for result in sign_bench.measure(100 if self.options.quick else 1000, 1 << 20):
@@ -279,7 +326,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle,sign,cache")
+    parser.add_argument("--only", default="requests,download,held,idle,fair,sign,cache")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))

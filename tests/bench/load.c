@@ -6,13 +6,16 @@
  * counted and never copied. wrk and ab speak no CONNECT to an intercepting proxy.
  *
  *     load --to ADDRESS:PORT [--connect] --host NAME --port N --ca FILE --path PATH --size BYTES
- *          [--connections N] [--requests N] [--idle]
+ *          [--connections N] [--requests N] [--idle | --endless | --latency] [--clients N]
  *     load --to ADDRESS:PORT --plain [--forward] --host NAME --port N --path PATH --size BYTES ...
  *
  * --forward: the request's target has the absolute form, as a forward proxy expects it.
  * Every response must be a 200 with Content-Length: BYTES and that many bytes: else it says why and
  * ends with 1. With --idle each connection makes its requests and stays open: "ready" is printed,
- * and stdin's end is waited for.
+ * and stdin's end is waited for. --endless: requests never end, "ready" is printed when all
+ * connections stand. --latency: prints milliseconds of the 50th, 95th and 99th percentile and of
+ * the slowest request, instead of the seconds of all. --clients: the connections come from that
+ * many addresses, 127.1.0.1 and on, in turns; without it from one that the system chooses.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,20 +35,21 @@
 #define HEAD_MAX 8192
 #define READ_SIZE (256 * 1024)
 #define STACK_SIZE (128 * 1024)
-#define CONNECTIONS_MAX 4096
+#define CONNECTIONS_MAX 16384
 
 struct options {
     struct sockaddr_in to;
     const char *host, *port, *ca, *path;
     long long size;
-    long connections, requests;
-    int connect, idle, plain, forward;
+    long connections, requests, clients;
+    int connect, idle, plain, forward, endless, latency;
 };
 
 struct connection {
     pthread_t thread;
     SSL *ssl; /* NULL: plain */
     int fd;
+    double *took; /* --latency: seconds of each request */
 };
 
 static struct options options = {.connections = 1, .requests = 1, .size = -1};
@@ -87,11 +91,25 @@ static void ask_tunnel(int fd)
         fail("CONNECT was refused: %.60s", head);
 }
 
-static void open_connection(struct connection *connection)
+static void bind_client(int fd, long number)
+{
+    static const int one = 1;
+    struct sockaddr_in from = {.sin_family = AF_INET};
+
+    number %= options.clients;
+    from.sin_addr.s_addr = htonl(0x7f010001u + (uint32_t)(number / 250 * 256 + number % 250));
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+    if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) != 0)
+        fail("can't bind: %s", strerror(errno));
+}
+
+static void open_connection(struct connection *connection, long number)
 {
     static const int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    if (fd >= 0 && options.clients > 0)
+        bind_client(fd, number);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&options.to, sizeof(options.to)) != 0)
         fail("can't connect: %s", strerror(errno));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -174,6 +192,14 @@ static void exchange(const struct connection *connection, char *buffer)
         fail("more than the response came");
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void *run(void *arg)
 {
     struct connection *connection = arg;
@@ -181,18 +207,15 @@ static void *run(void *arg)
 
     if (buffer == NULL)
         fail("out of memory");
-    for (long i = 0; i < options.requests; i++)
+    for (long i = 0; i < options.requests || options.endless; i++) {
+        double start = connection->took != NULL ? now() : 0;
+
         exchange(connection, buffer);
+        if (connection->took != NULL)
+            connection->took[i] = now() - start;
+    }
     free(buffer);
     return NULL;
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void wait_idle(void)
@@ -205,17 +228,50 @@ static void wait_idle(void)
         ;
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void print_latency(const struct connection *connections)
+{
+    size_t each = (size_t)options.requests, n = each * (size_t)options.connections;
+    double *all = malloc(n * sizeof(*all));
+
+    if (all == NULL)
+        fail("out of memory");
+    for (long i = 0; i < options.connections; i++)
+        memcpy(all + (size_t)i * each, connections[i].took, each * sizeof(*all));
+    qsort(all, n, sizeof(*all), compare);
+    printf("%.3f %.3f %.3f %.3f\n", all[n / 2] * 1e3, all[n * 95 / 100] * 1e3,
+           all[n * 99 / 100] * 1e3, all[n - 1] * 1e3);
+    free(all);
+}
+
 static void load(struct connection *connections)
 {
     pthread_attr_t attributes;
+    char *buffer = malloc(READ_SIZE + 1);
     double start;
     long i;
 
+    if (buffer == NULL)
+        fail("out of memory");
     for (i = 0; i < options.connections; i++) {
-        open_connection(&connections[i]);
+        if (options.latency) {
+            connections[i].took = calloc((size_t)options.requests, sizeof(double));
+            if (connections[i].took == NULL)
+                fail("out of memory");
+        }
+        open_connection(&connections[i], i);
         if (options.idle)
             run(&connections[i]);
+        else if (options.latency)
+            exchange(&connections[i], buffer); /* its deadline is that of an idle connection now */
     }
+    free(buffer);
     if (options.idle) {
         wait_idle();
         return;
@@ -226,9 +282,16 @@ static void load(struct connection *connections)
     for (i = 0; i < options.connections; i++)
         if (pthread_create(&connections[i].thread, &attributes, run, &connections[i]) != 0)
             fail("can't make a thread");
+    if (options.endless) {
+        puts("ready");
+        fflush(stdout);
+    }
     for (i = 0; i < options.connections; i++)
         pthread_join(connections[i].thread, NULL);
-    printf("%.6f\n", now() - start);
+    if (options.latency)
+        print_latency(connections);
+    else
+        printf("%.6f\n", now() - start);
 }
 
 static void parse_address(const char *text)
@@ -248,19 +311,14 @@ static void parse_address(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option table[] = {
-        {"to", 1, NULL, 't'},
-        {"connect", 0, NULL, 'c'},
-        {"host", 1, NULL, 'h'},
-        {"port", 1, NULL, 'p'},
-        {"ca", 1, NULL, 'a'},
-        {"path", 1, NULL, 'u'},
-        {"size", 1, NULL, 's'},
-        {"connections", 1, NULL, 'n'},
-        {"requests", 1, NULL, 'r'},
-        {"idle", 0, NULL, 'i'},
-        {"plain", 0, NULL, 'q'},
-        {"forward", 0, NULL, 'f'},
-        {0},
+        {"to", 1, NULL, 't'},       {"connect", 0, NULL, 'c'},
+        {"host", 1, NULL, 'h'},     {"port", 1, NULL, 'p'},
+        {"ca", 1, NULL, 'a'},       {"path", 1, NULL, 'u'},
+        {"size", 1, NULL, 's'},     {"connections", 1, NULL, 'n'},
+        {"requests", 1, NULL, 'r'}, {"idle", 0, NULL, 'i'},
+        {"plain", 0, NULL, 'q'},    {"forward", 0, NULL, 'f'},
+        {"endless", 0, NULL, 'e'},  {"latency", 0, NULL, 'l'},
+        {"clients", 1, NULL, 'd'},  {0},
     };
     int c;
 
@@ -302,13 +360,23 @@ static void parse(int argc, char **argv)
         case 'f':
             options.forward = 1;
             break;
+        case 'e':
+            options.endless = 1;
+            break;
+        case 'l':
+            options.latency = 1;
+            break;
+        case 'd':
+            options.clients = atol(optarg);
+            break;
         default:
             exit(2);
         }
     }
     if (options.to.sin_port == 0 || options.host == NULL || options.port == NULL ||
         (options.ca == NULL && !options.plain) || options.path == NULL || options.size < 0 ||
-        options.connections < 1 || options.connections > CONNECTIONS_MAX || options.requests < 1)
+        options.connections < 1 || options.connections > CONNECTIONS_MAX || options.requests < 1 ||
+        options.clients < 0 || options.clients > 60000 || (options.endless && options.latency))
         fail("an option is missing or wrong");
 }
 

@@ -157,7 +157,7 @@ class Dived(Server):
         proxy.write_config(
             lab, self.path("dived.yaml"), directory, self.port, workers=WORKERS,
             access={"connect-ports": [origin.port]}, log={"level": "warning"},
-            limits={"connections-per-client": 5000},
+            limits={"connections-per-client": 15000},
             timeouts={"client-idle": "10m", "drain": "0s"})
         self.ca = self.path("ca.crt")
 

@@ -102,6 +102,12 @@ Test(test_access_config, what_can_not_be_meant)
     expect_error("access: {require: any}\n", "no way");
     expect_error("access: {require: maybe}\n", "any");
     expect_error(LISTENER("authenticate: true"), "no way");
+    expect_error("access: {htpasswd: u}\n" LISTENER("mode: transparent"), "authenticate: false");
+    expect_error("access: {htpasswd: u}\n" LISTENER("mode: transparent, authenticate: true"),
+                 "transparent");
+    expect_error(LISTENER("mode: transparent, tls: {certificate: c, key: k}"), "leave it out");
+    cr_assert_eq(
+        parse("access: {htpasswd: u}\n" LISTENER("mode: transparent, authenticate: false")), 0);
     expect_error("access: {realm: 'a\"b'}\n", "quotes");
     expect_error("access: {failed-attempts: 0}\n", "out of range");
     expect_error("access: {negotiate: {keytb: k}}\n", "keytab");

@@ -106,6 +106,10 @@ static bool same_value(const struct schema_key *key, const char *a, const char *
     case SCHEMA_DNS_NAME:
     case SCHEMA_DNS_SERVER:
         return same_text(a, b);
+    case SCHEMA_PARENT:
+        return ((const struct config_parent *)a)->kind == ((const struct config_parent *)b)->kind &&
+               same_text((const char *)a + offsetof(struct config_parent, host),
+                         (const char *)b + offsetof(struct config_parent, host));
     default:
         return memcmp(a, b, size) == 0;
     }

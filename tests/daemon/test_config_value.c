@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/value.h"
@@ -242,6 +243,64 @@ Test(test_config_value, networks)
         cr_assert_neq(value_network(bad[i].text, &network, &why), 0, "%s", bad[i].text);
         cr_assert_eq(network.family, 0);
         expect_hint(bad[i].text, &why, bad[i].hint);
+    }
+}
+
+Test(test_config_value, parents)
+{
+    static const struct {
+        const char *text, *host, *user;
+        uint16_t port;
+        bool tls;
+    } good[] = {{"http://proxy.example:3128", "proxy.example", "", 3128, false},
+                {"https://PROXY.example:443/", "proxy.example", "", 443, true},
+                {"http://u@10.0.0.1:1", "10.0.0.1", "u", 1, false},
+                {"http://a%40b%20c@[2001:DB8::0:1]:65535", "2001:db8::1", "a@b c", 65535, false},
+                {"http://a@b@proxy.example:80", "proxy.example", "a@b", 80, false}};
+    static const struct {
+        const char *text;
+        const char *hint;
+    } bad[] = {{"proxy.example:3128", "write http://host:port"},
+               {"socks5://proxy.example:1080", "write http://host:port"},
+               {"HTTP://proxy.example:1", "write http://host:port"},
+               {"http://proxy.example", "has no port"},
+               {"http://[::1]", "has no port"},
+               {"http://proxy.example:0", "no valid port"},
+               {"http://proxy.example:65536", "no valid port"},
+               {"http://proxy.example:", "no valid port"},
+               {"http://proxy.example:31x", "no valid port"},
+               {"http://proxy.example:3128/path", "as a whole"},
+               {"http://proxy.example:3128?x", "as a whole"},
+               {"http://user:password@proxy.example:3128", "parent-password-file"},
+               {"http://@proxy.example:3128", "user name"},
+               {"http://a%4@proxy.example:3128", "user name"},
+               {"http://a%zz@proxy.example:3128", "user name"},
+               {"http://a%3ab@proxy.example:3128", "user name"},
+               {"http://a%0ab@proxy.example:3128", "user name"},
+               {"http://:3128", "no host"},
+               {"http://pro_xy!:3128", ""},
+               {"http://::1:3128", ""},
+               {"http://[127.0.0.1]:3128", ""}};
+    char long_user[VALUE_USER_BUF + 40];
+    struct value_parent parent;
+    struct value_why why;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        cr_assert_eq(value_parent(good[i].text, &parent, &why), 0, "%s: %s", good[i].text,
+                     why.text);
+        cr_assert_str_eq(parent.host, good[i].host);
+        cr_assert_str_eq(parent.user, good[i].user);
+        cr_assert_eq(parent.port, good[i].port, "%s", good[i].text);
+        cr_assert_eq(parent.tls, good[i].tls, "%s", good[i].text);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        cr_assert_eq(value_parent(bad[i].text, &parent, &why), DIVE_E_SYNTAX, "%s", bad[i].text);
+        expect_hint(bad[i].text, &why, bad[i].hint);
+    }
+    for (int n = VALUE_USER_BUF - 1; n <= VALUE_USER_BUF; n++) {
+        snprintf(long_user, sizeof(long_user), "http://%0*d@h.example:1", n, 0);
+        cr_assert_eq(value_parent(long_user, &parent, &why), n < VALUE_USER_BUF ? 0 : DIVE_E_SYNTAX,
+                     "%d", n);
     }
 }
 

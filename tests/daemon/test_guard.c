@@ -265,6 +265,8 @@ Test(guard, holes_open_but_never_to_the_proxy_itself)
     cr_expect_eq(check(guard, "::1", 3130), GUARD_OWN_LISTENER);
     cr_expect_eq(check(guard, "::", 3130), GUARD_OWN_LISTENER);
     cr_expect_eq(check(guard, "203.0.113.7", 3131), GUARD_OWN_LISTENER);
+    cr_expect_eq(check(guard, "64:ff9b::127.0.0.1", 3128), GUARD_OWN_LISTENER);
+    cr_expect_eq(check(guard, "64:ff9b::203.0.113.7", 3131), GUARD_OWN_LISTENER);
     cr_expect_eq(check(guard, "203.0.113.7", 3132), GUARD_DOCUMENTATION);
     cr_expect_eq(check(guard, "8.8.8.8", 3129), GUARD_ALLOWED, "another machine's port");
     guard_free(&guard);

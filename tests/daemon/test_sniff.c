@@ -55,6 +55,44 @@ Test(sniff, a_request_line_of_any_length_stays_one)
     cr_assert_eq(client_says(line, 16384), SNIFF_OTHER);
 }
 
+/* A ClientHello of `n` bytes, whose records carry `piece` bytes each. */
+static size_t hello_in_records(unsigned char *out, size_t piece)
+{
+    static const unsigned char ends[] = {
+        0,   2,   0x13, 1,   1,   0, /* one cipher suite, null compression */
+        0,   20,  0,    0,   0,   16,  0,   14,  0,  0, 11, 'd', 'i', /* server_name */
+        'v', 'e', '.',  'e', 'x', 'a', 'm', 'p', 'l'};
+    unsigned char message[4 + 2 + 32 + 1 + sizeof(ends)] = {1, 0, 0, sizeof(message) - 4, 3, 3};
+    size_t n = 0;
+
+    memcpy(message + 39, ends, sizeof(ends));
+    for (size_t at = 0; at < sizeof(message); at += piece) {
+        size_t length = sizeof(message) - at < piece ? sizeof(message) - at : piece;
+        const unsigned char head[5] = {22, 3, 1, 0, (unsigned char)length};
+
+        memcpy(out + n, head, 5);
+        memcpy(out + n + 5, message + at, length);
+        n += 5 + length;
+    }
+    return n;
+}
+
+Test(sniff, a_client_hello_is_one_however_it_is_cut)
+{
+    unsigned char bytes[1024];
+    struct client_hello hello;
+
+    for (size_t piece = 1; piece <= 100; piece++) {
+        size_t n = hello_in_records(bytes, piece);
+
+        cr_assert_eq(sniff(bytes, n, &hello), SNIFF_TLS, "records of %zu", piece);
+        cr_assert_str_eq(hello.sni, "dive.exampl");
+        for (size_t cut = 0; cut < n; cut++)
+            cr_assert_eq(sniff(bytes, cut, &hello), SNIFF_MORE, "records of %zu, cut at %zu", piece,
+                         cut);
+    }
+}
+
 Test(sniff, what_begins_like_tls_and_is_not_is_bad)
 {
     cr_assert_eq(client_says("\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00", 10), SNIFF_BAD);

@@ -121,6 +121,7 @@ class Gateway:
             self._address(self.gateway, "lan0", self.LAN4 + "/24", self.LAN6 + "/64")
             self._address(self.gateway, "wan0", self.WAN4 + "/24", self.WAN6 + "/64")
             self._address(self.origin, "eth0", self.ORIGIN4 + "/24", self.OTHER4 + "/24", self.ORIGIN6 + "/64",
+                          "203.0.113.12/24", "203.0.113.13/24", "203.0.113.14/24", "2001:db8:77::12/64",
                           self.HIDDEN4 + "/32")
             for family, near, far in (("-4", self.LAN4, self.WAN4), ("-6", self.LAN6, self.WAN6)):
                 self.client.run("ip", family, "route", "add", "default", "via", near)

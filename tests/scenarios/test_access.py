@@ -237,6 +237,14 @@ def test_407_to_connect_keeps_the_connection(gate, lab, body):
         assert status == 200 and content == body[GOOD]
 
 
+def test_what_follows_a_refused_connect_is_not_read_as_requests(gate, lab):
+    target = f"{HOST}:{lab.ports['http']}"
+    answer = gate.raw(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
+                      + request(lab, basic(ALICE)))
+    assert answer.startswith(b"HTTP/1.1 407 ") and answer.count(b"HTTP/1.1 ") == 1, answer
+    assert answer.how == "eof", answer
+
+
 def test_head_and_content_after_407(gate, lab):
     with contextlib.closing(gate.connect()) as s:
         assert ask(gate, s, lab, method="HEAD")[0] == 407
@@ -282,6 +290,25 @@ def test_optional_passwords(dived, lab, tmp_path):
     assert one.curl(lab.url(HOST, GOOD)).log()["user"] is None
     assert one.curl(lab.url(HOST, GOOD), "-U", ALICE).log()["user"] == "alice"
     assert one.curl(lab.url(HOST, GOOD), "-U", "alice:wrong").status == 407
+
+
+def test_rules_and_traces_know_the_user(dived, lab, body, tmp_path):
+    one = dived(access={"htpasswd": htpasswd(str(tmp_path / "users"), ALICE, BOB)},
+                rules=[{"user": BOB.split(":", 1)[0], "deny": True}])
+    for scheme in ("http", "https"):
+        entry = released(one.curl(lab.url(HOST, GOOD, scheme), "-U", ALICE), body[GOOD])
+        trace = one.divectl("trace", "--socket", os.path.join(one.directory, "control.sock"), "--json",
+                            entry["exchange"])
+        assert '"alice"' in trace.stdout and "wonder" not in trace.stdout, trace
+    assert one.curl(lab.url(HOST, GOOD), "-U", BOB).status == 403
+    assert one.curl(lab.url(HOST, GOOD, "https"), "-U", BOB).exit != 0
+
+
+def test_the_page_of_the_proxy_asks_for_nothing(gate, lab):
+    """And is no way around: what is asked for by origin-form goes nowhere."""
+    answer = gate.raw(f"GET {GOOD} HTTP/1.1\r\nHost: {HOST}:{lab.ports['http']}\r\n"
+                      "Connection: close\r\n\r\n".encode())
+    assert answer.split()[1] in (b"400", b"421"), answer[:200]
 
 
 # Bad passwords at speed
@@ -427,6 +454,26 @@ def test_plain_bytes_to_a_tls_listener_and_silence(gate, lab):
         s.sendall(request(lab, basic(ALICE)))
         answer = proxymodule.read_all(s, 10)
         assert b"HTTP/1.1 200" not in answer and answer.how != "timeout", answer
+
+
+def test_tls_behind_a_proxy_header(dived, lab, certificates, body):
+    """A load balancer's header comes in the clear, before TLS."""
+    port = proxymodule.free_port()
+    one = dived(listeners=lambda plain: [
+        {"address": f"127.0.0.1:{plain}"},
+        {"address": f"127.0.0.1:{port}", "proxy-protocol": ["127.0.0.0/8"],
+         "tls": {"certificate": certificates("proxy.crt"), "key": certificates("proxy.key"),
+                 "client-ca": certificates("ca.crt")}}])
+    context = ssl.create_default_context(cafile=certificates("ca.crt"))
+    context.load_cert_chain(certificates("user-cn.crt"), certificates("user-cn.key"))
+    raw = socket.create_connection(("127.0.0.1", port), 10)
+    raw.sendall(b"PROXY TCP4 127.0.0.9 127.0.0.1 1000 2000\r\n")
+    mark = one.log_mark()
+    with contextlib.closing(context.wrap_socket(raw, server_hostname="localhost")) as s:
+        status, _, content = ask(one, s, lab)
+        assert status == 200 and content == body[GOOD]
+    entry = one.log_entry(mark)
+    assert entry["client"] == "127.0.0.9" and entry["user"] == "Carol CN", entry
 
 
 def test_alpn_is_http_1_1(gate, certificates):

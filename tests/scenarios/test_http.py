@@ -486,6 +486,16 @@ def test_hold_keepalive_sends_interim_responses(dived, lab):
     assert statuses[-1] == 200 and len(content) == 100_000 and 100 in statuses, statuses
 
 
+@pytest.mark.parametrize("agent", ["Debian APT-HTTP/1.3 (2.6.1)", "Ubuntu APT-HTTP/1.3 (2.4.5)"])
+def test_hold_keepalive_spares_apt_which_fails_on_one(dived, lab, agent):
+    one = dived(hold={"keepalive": "500ms"})
+    authority = f"{HOST}:{lab.ports['origin']}"
+    with contextlib.closing(one.connect()) as s:
+        s.sendall(f"GET http://{authority}/b/good-drip HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {agent}\r\n\r\n"
+                  .encode())
+        assert proxymodule.read_response(s)[0] == 200
+
+
 def test_too_large_to_hold_is_refused(dived, lab):
     one = dived(hold={"max-size": "1MiB", "max-total": "2MiB"})
     response = one.curl(lab.url(HOST, "/01/size-5m"))

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * divectl ca env: the environment in which programs use the proxy and trust its CA, for
- * `eval "$(divectl ca env)"`.
+ * env: see env.h. Which program reads which variable, and the files that some of them name.
  *
  * Most variables replace the whole set of trusted CAs, and connections past the proxy (no_proxy,
  * interception.splice) need the public ones: a bundle of origins.ca-file and our CA is written. It
  * lies beside the CA's certificate, or in the user's cache folder where that isn't ours to write
  * to.
  */
+#include "cmd/env.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +19,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd/ca.h"
+#include "http/url.h"
 
-#define PATH_SIZE 4096
 #define BUNDLE_NAME "ca-bundle.crt"
+#define JAVA_NAME "ca-bundle.p12"
 #define WGETRC_NAME "wgetrc"
 #define BUNDLE_MAX (8 << 20)
 
-enum env_value { ENV_PROXY, ENV_NO_PROXY, ENV_BUNDLE, ENV_CERTIFICATE, ENV_WGETRC, ENV_ONE };
+enum env_value {
+    ENV_PROXY,
+    ENV_NO_PROXY,
+    ENV_BUNDLE,
+    ENV_CERTIFICATE,
+    ENV_WGETRC,
+    ENV_JAVA,
+    ENV_ONE,
+    ENV_SECONDS,      /* how long to wait for a held download; what the user has set stays */
+    ENV_MILLISECONDS, /* the same */
+};
 
-/* Which programs read which variable. Two spellings where programs disagree: curl reads http_proxy
- * in lower case only, wget nothing in upper case. */
+/* Two spellings where programs disagree: curl reads http_proxy in lower case only, wget nothing in
+ * upper case. */
 static const struct {
     const char *name;
     enum env_value value;
@@ -42,23 +52,26 @@ static const struct {
     {"NO_PROXY", ENV_NO_PROXY},
     {"SSL_CERT_FILE", ENV_BUNDLE},            /* OpenSSL, go, Ruby, uv */
     {"CURL_CA_BUNDLE", ENV_BUNDLE},           /* curl, python requests */
-    {"REQUESTS_CA_BUNDLE", ENV_BUNDLE},       /* python requests */
+    {"REQUESTS_CA_BUNDLE", ENV_BUNDLE},       /* python requests, conda */
     {"PIP_CERT", ENV_BUNDLE},                 /* pip */
+    {"CONDA_SSL_VERIFY", ENV_BUNDLE},         /* conda */
     {"GIT_SSL_CAINFO", ENV_BUNDLE},           /* git */
     {"CARGO_HTTP_CAINFO", ENV_BUNDLE},        /* cargo */
-    {"NODE_EXTRA_CA_CERTS", ENV_CERTIFICATE}, /* node, npm: beside its own */
+    {"npm_config_cafile", ENV_BUNDLE},        /* npm, yarn 1: over one in an npmrc */
+    {"NODE_EXTRA_CA_CERTS", ENV_CERTIFICATE}, /* node, npm, yarn 1: beside its own */
     {"NODE_USE_ENV_PROXY", ENV_ONE},          /* node's fetch */
-    {"WGETRC", ENV_WGETRC},                   /* wget */
+    {"YARN_HTTP_PROXY", ENV_PROXY},           /* yarn 2 and later */
+    {"YARN_HTTPS_PROXY", ENV_PROXY},
+    {"YARN_HTTPS_CA_FILE_PATH", ENV_BUNDLE},
+    {"PIP_DEFAULT_TIMEOUT", ENV_SECONDS}, /* 15 s without it */
+    {"CARGO_HTTP_TIMEOUT", ENV_SECONDS},  /* 30 s */
+    {"npm_config_fetch_timeout", ENV_MILLISECONDS},
+    {"YARN_HTTP_TIMEOUT", ENV_MILLISECONDS},
+    {"JAVA_TOOL_OPTIONS", ENV_JAVA}, /* every JVM */
+    {"WGETRC", ENV_WGETRC},          /* wget */
 };
 
 #define ENV_VARIABLES (sizeof(env_variables) / sizeof(env_variables[0]))
-
-struct env {
-    char proxy[128];
-    char certificate[PATH_SIZE];
-    char bundle[PATH_SIZE];
-    char wgetrc[PATH_SIZE]; /* "": none */
-};
 
 static const char *env_text(const struct env *env, enum env_value value)
 {
@@ -73,14 +86,38 @@ static const char *env_text(const struct env *env, enum env_value value)
         return env->certificate;
     case ENV_WGETRC:
         return env->wgetrc;
+    case ENV_JAVA:
+        return env->java;
     case ENV_ONE:
         return "1";
+    case ENV_SECONDS:
+        return ENV_PATIENCE;
+    case ENV_MILLISECONDS:
+        return ENV_PATIENCE "000";
     }
     return "";
 }
 
-/* The first listener of explicit mode; of one on all addresses, the loopback one. */
-static int env_find_proxy(const struct config *config, struct env *env)
+size_t env_count(void)
+{
+    return ENV_VARIABLES;
+}
+
+const char *env_get(const struct env *env, size_t i, const char **name)
+{
+    const char *text = env_text(env, env_variables[i].value);
+    const char *own;
+
+    *name = env_variables[i].name;
+    if (env_variables[i].value == ENV_SECONDS || env_variables[i].value == ENV_MILLISECONDS) {
+        own = getenv(*name);
+        if (own != NULL && own[0] != '\0')
+            return NULL;
+    }
+    return text[0] != '\0' ? text : NULL;
+}
+
+int env_find_proxy(const struct config *config, struct env *env)
 {
     for (size_t i = 0; i < config->listeners.n; i++) {
         const struct config_listener *l = &config->listeners.v[i];
@@ -110,14 +147,14 @@ static int env_find_proxy(const struct config *config, struct env *env)
 
 /* A file with this content and nothing else, whole or not at all. 0 or -1 (errno). */
 static int file_write(const char *folder, const char *name, const char *text, size_t n,
-                      char path[PATH_SIZE])
+                      char path[ENV_PATH_SIZE])
 {
-    char aside[PATH_SIZE];
+    char aside[ENV_PATH_SIZE];
     int fd, r = -1;
 
     errno = ENAMETOOLONG;
-    if (snprintf(path, PATH_SIZE, "%s/%s", folder, name) >= PATH_SIZE ||
-        snprintf(aside, PATH_SIZE, "%s/.%s.XXXXXX", folder, name) >= PATH_SIZE)
+    if (snprintf(path, ENV_PATH_SIZE, "%s/%s", folder, name) >= ENV_PATH_SIZE ||
+        snprintf(aside, ENV_PATH_SIZE, "%s/.%s.XXXXXX", folder, name) >= ENV_PATH_SIZE)
         return -1;
     fd = mkostemp(aside, O_CLOEXEC);
     if (fd < 0)
@@ -158,12 +195,12 @@ static char *bundle_text(const struct ca_context *ca, X509 *certificate, size_t 
 }
 
 /* The folder of the CA's certificate; not that, the user's cache folder, made if it is absent. */
-static int folder_find(const struct env *env, char folder[PATH_SIZE])
+static int folder_find(const struct env *env, char folder[ENV_PATH_SIZE])
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *slash;
 
-    snprintf(folder, PATH_SIZE, "%s", env->certificate);
+    snprintf(folder, ENV_PATH_SIZE, "%s", env->certificate);
     slash = strrchr(folder, '/');
     if (slash != NULL) {
         *slash = '\0';
@@ -171,13 +208,13 @@ static int folder_find(const struct env *env, char folder[PATH_SIZE])
             return 0;
     }
     if (cache != NULL && cache[0] == '/')
-        snprintf(folder, PATH_SIZE, "%s", cache);
+        snprintf(folder, ENV_PATH_SIZE, "%s", cache);
     else if (home != NULL && home[0] == '/')
-        snprintf(folder, PATH_SIZE, "%s/.cache", home);
+        snprintf(folder, ENV_PATH_SIZE, "%s/.cache", home);
     else
         return -1;
     (void)!mkdir(folder, 0700);
-    if (strlen(folder) + sizeof("/dived") > PATH_SIZE)
+    if (strlen(folder) + sizeof("/dived") > ENV_PATH_SIZE)
         return -1;
     strcat(folder, "/dived");
     return mkdir(folder, 0700) == 0 || errno == EEXIST ? 0 : -1;
@@ -187,19 +224,64 @@ static int folder_find(const struct env *env, char folder[PATH_SIZE])
 static void env_write_wgetrc(struct env *env, const char *folder)
 {
     const char *home = getenv("HOME");
-    char text[PATH_SIZE + 32], own[PATH_SIZE];
+    char text[ENV_PATH_SIZE + 64], own[ENV_PATH_SIZE];
 
     snprintf(own, sizeof(own), "%s/.wgetrc", home != NULL ? home : "");
     if (home != NULL && access(own, F_OK) == 0)
         return;
-    snprintf(text, sizeof(text), "ca_certificate = %s\n", env->bundle);
+    snprintf(text, sizeof(text), "ca_certificate = %s\nread_timeout = " ENV_PATIENCE "\n",
+             env->bundle);
     if (file_write(folder, WGETRC_NAME, text, strlen(text), env->wgetrc) != 0)
         env->wgetrc[0] = '\0';
 }
 
+/* Host and port of the proxy's URL, as Java wants them, and the store. What a user has there stays,
+ * before ours, so that ours counts; but a store of the user's own isn't taken away. */
+static void env_set_java(struct env *env)
+{
+    const char *own = getenv("JAVA_TOOL_OPTIONS"), *ours;
+    struct http_url url;
+    size_t kept, n;
+
+    if (http_url_parse(&url, dive_span_str(env->proxy)) != 0)
+        return;
+    own = own != NULL ? own : "";
+    ours = strstr(own, "-Dhttp.proxyHost="); /* a shell that has this environment already */
+    kept = ours != NULL ? (size_t)(ours - own) : strlen(own);
+    while (kept > 0 && own[kept - 1] == ' ')
+        kept--;
+    if (kept > sizeof(env->java) / 2)
+        kept = 0;
+    n = (size_t)snprintf(env->java, sizeof(env->java),
+                         "%.*s%s-Dhttp.proxyHost=%s -Dhttp.proxyPort=%u -Dhttps.proxyHost=%s "
+                         "-Dhttps.proxyPort=%u -Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+                         (int)kept, own, kept > 0 ? " " : "", url.at.host, url.at.port, url.at.host,
+                         url.at.port);
+    http_url_clear(&url);
+    if (n < sizeof(env->java) && env->store[0] != '\0' && strchr(env->store, ' ') == NULL &&
+        memmem(own, kept, "-Djavax.net.ssl.trustStore=", 27) == NULL)
+        n += (size_t)snprintf(env->java + n, sizeof(env->java) - n,
+                              " -Djavax.net.ssl.trustStore=%s "
+                              "-Djavax.net.ssl.trustStoreType=PKCS12 "
+                              "-Djavax.net.ssl.trustStorePassword=" ENV_STORE_PASSWORD,
+                              env->store);
+    if (n >= sizeof(env->java))
+        env->java[0] = '\0';
+}
+
+static void env_write_java(struct env *env, const char *folder, const char *bundle, size_t len)
+{
+    size_t n = 0;
+    char *store = env_java_store(bundle, len, &n);
+
+    if (store == NULL || file_write(folder, JAVA_NAME, store, n, env->store) != 0)
+        env->store[0] = '\0';
+    free(store);
+}
+
 static void env_write_files(const struct ca_context *ca, X509 *certificate, struct env *env)
 {
-    char folder[PATH_SIZE];
+    char folder[ENV_PATH_SIZE];
     size_t len = 0;
     char *text = bundle_text(ca, certificate, &len);
 
@@ -210,90 +292,50 @@ static void env_write_files(const struct ca_context *ca, X509 *certificate, stru
         snprintf(env->bundle, sizeof(env->bundle), "%s", env->certificate);
     } else {
         env_write_wgetrc(env, folder);
+        env_write_java(env, folder, text, len);
     }
     free(text);
 }
 
-/* 'text', for a shell of POSIX. */
-static void print_quoted(const char *text)
+int env_make(const struct ca_context *ca, const char *proxy, struct env *env)
 {
-    putchar('\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*text);
-    }
-    putchar('\'');
-}
-
-static int env_print_json(const struct env *env)
-{
-    json_t *object = json_object();
-    int r = EX_OSERR;
-
-    for (size_t i = 0; i < ENV_VARIABLES && object != NULL; i++) {
-        const char *text = env_text(env, env_variables[i].value);
-
-        if (text[0] != '\0' &&
-            json_object_set_new(object, env_variables[i].name, json_string(text)) != 0) {
-            json_decref(object);
-            object = NULL;
-        }
-    }
-    if (object != NULL)
-        r = command_print_json(object);
-    else
-        command_error("a path is no UTF-8, or memory is out");
-    json_decref(object);
-    return r;
-}
-
-static int env_print(const struct env *env)
-{
-    puts("# eval \"$(divectl ca env)\"");
-    for (size_t i = 0; i < ENV_VARIABLES; i++) {
-        const char *text = env_text(env, env_variables[i].value);
-
-        if (text[0] == '\0')
-            continue;
-        printf("export %s=", env_variables[i].name);
-        print_quoted(text);
-        putchar('\n');
-    }
-    if (env->wgetrc[0] == '\0') {
-        fputs("# wget: there is a ~/.wgetrc; add to it: ca_certificate = ", stdout);
-        command_print_text(env->bundle); /* a line end in it would end the comment */
-        putchar('\n');
-    }
-    puts("# apt and docker trust the machine's store only: divectl ca trust");
-    return fflush(stdout) == 0 ? COMMAND_OK : EX_IOERR;
-}
-
-int ca_env(const struct ca_context *ca)
-{
-    struct env env = {0};
     X509 *certificate = NULL;
-    char *absolute;
-    int r = ca_read(ca, &certificate);
+    char *absolute = NULL, authority[HTTP_AUTHORITY_MAX];
+    struct http_url url;
+    int r = EX_CONFIG;
 
+    *env = (struct env){0};
+    if (proxy != NULL) {
+        if (http_url_parse(&url, dive_span_str(proxy)) != 0) {
+            command_error("no URL of a proxy: %s", proxy);
+            return COMMAND_USAGE;
+        }
+        /* With its port always: programs differ in what they take when there is none. */
+        http_authority_format(authority, &url.at, 0);
+        snprintf(env->proxy, sizeof(env->proxy), "%s://%s", url.https ? "https" : "http",
+                 authority);
+        http_url_clear(&url);
+    } else if (env_find_proxy(ca->config, env) != 0) {
+        return EX_CONFIG;
+    }
+    r = COMMAND_OK;
+    if (ca->certificate == NULL)
+        goto out;
+    r = ca_read(ca, &certificate);
     if (r != COMMAND_OK)
-        return r;
-    r = EX_CONFIG;
-    if (env_find_proxy(ca->config, &env) != 0)
         goto out;
     absolute = realpath(ca->certificate, NULL);
-    if (absolute == NULL || strlen(absolute) >= sizeof(env.certificate)) {
+    if (absolute == NULL || strlen(absolute) >= sizeof(env->certificate)) {
         command_error("%s: %s", ca->certificate, strerror(errno));
-        free(absolute);
         r = EX_NOINPUT;
         goto out;
     }
-    memcpy(env.certificate, absolute, strlen(absolute) + 1);
-    free(absolute);
-    env_write_files(ca, certificate, &env);
-    r = ca->options->json ? env_print_json(&env) : env_print(&env);
+    memcpy(env->certificate, absolute, strlen(absolute) + 1);
+    env_write_files(ca, certificate, env);
 out:
+    if (r == COMMAND_OK)
+        env_set_java(env);
+    free(absolute);
     X509_free(certificate);
     return r;
 }
