@@ -103,7 +103,8 @@ static void add_path(void *arg, const char *path, unsigned flags)
 {
     struct path_list *list = arg;
     bool writes = (flags & (SCHEMA_WRITTEN | SCHEMA_DIRECTORY)) != 0;
-    char *whole = absolute(path), *parent;
+    char *whole = absolute(path), *copy;
+    const char *parent;
     struct stat st;
     bool there;
 
@@ -117,12 +118,10 @@ static void add_path(void *arg, const char *path, unsigned flags)
         add(list, whole, writes);
         return;
     }
-    parent = strdup(whole);
-    if (parent != NULL && strcmp(dirname(parent), "/") != 0)
-        add(list, strdup(dirname(parent)), writes);
-    else
-        add(list, strdup(whole), writes);
-    free(parent);
+    copy = strdup(whole);
+    parent = copy != NULL ? dirname(copy) : "/"; /* it writes to its argument */
+    add(list, strdup(strcmp(parent, "/") != 0 ? parent : whole), writes);
+    free(copy);
     free(whole);
 }
 

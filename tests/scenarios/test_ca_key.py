@@ -73,7 +73,7 @@ def mint(proxy, lab, name):
     command = ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port}", "-connect", f"{HOST}:{lab.ports['https']}",
                "-servername", name, "-CAfile", proxy.ca, "-verify_return_error", "-verify_hostname", name]
     done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30, check=False)
-    return "Verify return code: 0" in done.stdout
+    return f"Verified peername: {name}" in done.stdout and "Verify return code: 0" in done.stdout
 
 
 def test_a_signer_that_is_killed_is_replaced_under_load(dived, lab, body):
