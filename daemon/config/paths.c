@@ -31,6 +31,15 @@ static void visit(const struct walk *walk, const struct schema_key *key, const c
             walk->fn(walk->arg, paths[i], key->flags);
 }
 
+/* A key of an entry, also one in a section of it ("listeners[].tls.key"): its offset is the
+ * entry's. */
+static bool is_in_entry(const char *path, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return strncmp(path, prefix, n) == 0 && strchr(path + n, '[') == NULL;
+}
+
 static void visit_entries(const struct walk *walk, const struct schema_key *items,
                           const struct config *cfg)
 {
@@ -40,7 +49,7 @@ static void visit_entries(const struct walk *walk, const struct schema_key *item
     memcpy(&list, (const char *)cfg + items->offset, sizeof(list));
     snprintf(prefix, sizeof(prefix), "%s[].", items->path);
     for (size_t i = 0; i < schema_count; i++) {
-        if (schema[i].type != SCHEMA_PATH || schema_leaf(&schema[i], prefix) == NULL)
+        if (schema[i].type != SCHEMA_PATH || !is_in_entry(schema[i].path, prefix))
             continue;
         for (size_t j = 0; j < list.n; j++)
             visit(walk, &schema[i], (const char *)list.v + j * items->item_size);

@@ -68,7 +68,7 @@ static int fork_signer(int keeper_fd, const struct keeper_options *options)
 
 void keeper_process(int fd, const struct keeper_options *options)
 {
-    struct keeper_request request;
+    struct keeper_request request = {0};
     int n;
 
     (void)prctl(PR_SET_NAME, "dived-keeper");

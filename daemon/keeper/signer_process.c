@@ -72,7 +72,7 @@ static int mint(struct server *server, const struct signer_request *request,
 int signer_serve(int fd, struct tls_ca *ca)
 {
     struct server server = {.ca = ca};
-    struct signer_request request;
+    struct signer_request request = {0};
     struct signer_reply reply;
     size_t n;
     int length;

@@ -107,8 +107,8 @@ Test(keeper, makes_a_servers_certificate_and_nothing_else)
 Test(keeper, names_that_are_none_are_refused)
 {
     static const char *const names[] = {
-        "",  "*.example.org",    "a b",        "CA:TRUE",   "a.example,DNS:b.example", "a..example",
-        "\x30\x82\x01\x01", "a.example/", "10.0.0.0/8"};
+        "",           "*.example.org",    "a b",        "CA:TRUE",   "a.example,DNS:b.example",
+        "a..example", "\x30\x82\x01\x01", "a.example/", "10.0.0.0/8"};
     char longest[TLS_MINT_NAME_MAX + 2] = "";
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
