@@ -51,6 +51,7 @@ def forms(directory):
 
 
 @needs_root
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's shadow is larger than any memory")
 def test_only_the_signer_has_the_key(dived, lab, body):
     one = dived()
     released(one.curl(lab.url(HOST, GOOD, "https")), body[GOOD])
