@@ -30,7 +30,7 @@ SAN_FLAGS := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recov
 HARDENING :=
 endif
 
-PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3
+PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3 p11-kit-1 libseccomp libcap-ng
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads \
               $(shell pkg-config --libs krb5-gssapi libcrypt 2>/dev/null)
@@ -43,9 +43,6 @@ CFLAGS    ?= -O2 -g
 ALL_CFLAGS := -std=c17 $(CFLAGS) $(WARNINGS) -fPIE -fstack-protector-strong $(SAN_FLAGS) $(PKG_CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN_FLAGS) -pthread
 LIBS      := $(PKG_LIBS)
-# Private keys on PKCS#11 tokens: divectl alone.
-CMD_CFLAGS := $(shell pkg-config --cflags p11-kit-1 2>/dev/null)
-CMD_LIBS   := $(shell pkg-config --libs p11-kit-1 2>/dev/null)
 
 LLHTTP    := /usr/share/llhttp
 LLHTTP_INC := /usr/share/include/llhttp
@@ -115,14 +112,14 @@ $(BUILD)/dived: $(BUILD)/daemon/main.o $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/divectl: $(CMD_OBJ) $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(CMD_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/unit-lib: $(call obj,$(UNIT_LIB_SRC)) $(BUILD)/libdive.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 $(BUILD)/tests/unit-daemon: $(call obj,$(UNIT_DAEMON_SRC)) $(BUILD)/cmd.a $(BUILD)/daemon.a $(BUILD)/libdive.a
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS) $(CMD_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcriterion $(LIBS)
 
 # Criterion keeps some memory of its own with more than one job.
 UNIT_ENV := LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0
@@ -184,12 +181,12 @@ cache-tests: all $(CONFORMANCE)/installed
 
 ## deps: install what is needed (Debian 12, as root or with sudo)
 DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev libjansson-dev libsqlite3-dev libxxhash-dev \
-        libcrypt-dev libkrb5-dev \
+        libcrypt-dev libkrb5-dev libseccomp-dev libcap-ng-dev \
         node-llhttp libp11-kit-dev ca-certificates dns-root-data
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user \
              softhsm2 opensc p11-kit curl openssl bash zsh libcap2-bin util-linux nftables iproute2 g++ mandoc binutils \
-             wget git python3-pip debhelper lintian rsyslog logrotate
+             systemd wget git python3-pip debhelper lintian rsyslog logrotate
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)
 LINT_DEPS := clang-format clang-tidy cppcheck mandoc

@@ -79,7 +79,7 @@ static int start(struct daemon *daemon, struct findings *findings)
         find(findings, LOG_LEVEL_ERROR, "%s", why);
         return EX_CONFIG;
     }
-    daemon->runtime = daemon_load_runtime(daemon->config_file, false, findings);
+    daemon->runtime = daemon_load_runtime(daemon->config_file, &daemon->contain, findings);
     if (daemon->runtime == NULL || daemon_open_logs(daemon->runtime->config) != 0)
         return EX_CONFIG;
     findings->to_log = true;
@@ -117,6 +117,7 @@ static int serve(const char *file, char **argv)
         notify_ready();
         daemon_run(&daemon, &signals);
         log_info("main", "draining");
+        r = daemon.broken ? EX_SOFTWARE : EX_OK;
     }
     daemon_stop(&daemon, &signals);
     daemon_succeed_failed(&daemon, findings.lines); /* having let go of everything */
@@ -129,7 +130,7 @@ static int serve(const char *file, char **argv)
 static int check(const char *file)
 {
     struct findings findings = {0};
-    struct runtime *runtime = daemon_load_runtime(file, true, &findings);
+    struct runtime *runtime = daemon_load_runtime(file, NULL, &findings);
 
     free(findings.lines);
     if (runtime == NULL)

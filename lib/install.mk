@@ -19,6 +19,7 @@ bashcompdir ?= $(prefix)/share/bash-completion/completions
 zshcompdir  ?= $(prefix)/share/zsh/site-functions
 pkgconfigdir ?= $(libdir)/pkgconfig
 unitdir     ?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
 # Where dived looks by default, whatever the prefix.
 sysconfdir  ?= /etc
 INSTALL     ?= install
@@ -66,6 +67,7 @@ in = $(DESTDIR)$(1)
 install: all libdive
 	$(INSTALL) -d $(call in,$(bindir)) $(call in,$(sbindir)) $(call in,$(libdir)) \
 	    $(call in,$(includedir))/dive $(call in,$(pkgconfigdir)) $(call in,$(unitdir)) \
+	    $(call in,$(sysusersdir)) \
 	    $(call in,$(sysconfdir))/dived $(call in,$(docdir)) \
 	    $(call in,$(bashcompdir)) $(call in,$(zshcompdir))
 	$(INSTALL) -m 755 $(BUILD)/dived $(call in,$(sbindir))/dived
@@ -79,6 +81,9 @@ install: all libdive
 	    -e 's|@version@|$(VERSION)|' lib/libdive.pc.in > $(call in,$(pkgconfigdir))/libdive.pc
 	sed -e 's|/usr/local/sbin|$(sbindir)|g' -e 's|/etc/dived|$(sysconfdir)/dived|g' \
 	    systemd/dived.service > $(call in,$(unitdir))/dived.service
+	$(INSTALL) -m 644 systemd/dived.socket $(call in,$(unitdir))
+	$(INSTALL) -m 644 systemd/dived.sysusers $(call in,$(sysusersdir))/dived.conf
+	$(INSTALL) -m 644 systemd/drop-ins/*.conf $(call in,$(docdir))
 	@test -e $(call in,$(sysconfdir))/dived/dived.yaml \
 	    && echo 'kept: $(call in,$(sysconfdir))/dived/dived.yaml' \
 	    || $(INSTALL) -m 644 conf/dived.yaml $(call in,$(sysconfdir))/dived/dived.yaml
@@ -99,12 +104,13 @@ endef
 uninstall:
 	rm -f $(call in,$(bindir))/divectl $(call in,$(sbindir))/dived \
 	    $(addprefix $(call in,$(libdir))/,$(REALNAME) $(SONAME) libdive.so libdive.a) \
-	    $(call in,$(pkgconfigdir))/libdive.pc $(call in,$(unitdir))/dived.service \
+	    $(call in,$(pkgconfigdir))/libdive.pc $(addprefix $(call in,$(unitdir))/dived.,service socket) \
+	    $(call in,$(sysusersdir))/dived.conf \
 	    $(call in,$(bashcompdir))/divectl $(call in,$(zshcompdir))/_divectl \
 	    $(foreach page,$(MAN_PAGES),$(call in,$(mandir))/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) \
 	        $(patsubst %,$(call in,$(mandir))/man3/%.3,$(call page_links,$(page)))) \
 	    $(PUBLIC_HEADERS:%=$(call in,$(includedir))/dive/%.h) \
-	    $(addprefix $(call in,$(docdir))/,dived.yaml developer.yaml example.c $(notdir $(wildcard docs/*.md)))
+	    $(addprefix $(call in,$(docdir))/,dived.yaml developer.yaml example.c $(notdir $(wildcard systemd/drop-ins/*.conf)) $(notdir $(wildcard docs/*.md)))
 	-rmdir $(call in,$(includedir))/dive $(call in,$(docdir)) 2>/dev/null
 
 .PHONY: libdive install uninstall

@@ -105,6 +105,7 @@ static void *admin_run(void *arg)
 {
     struct admin *admin = arg;
 
+    pthread_setname_np(pthread_self(), "dived-admin");
     if (loop_run(&admin->loop) != 0)
         log_error("admin", "the event loop failed; status, metrics and control are gone");
     return NULL;
@@ -282,8 +283,6 @@ static int admin_start_thread(struct admin *admin)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = pthread_create(&admin->thread, NULL, admin_run, admin);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0)
-        pthread_setname_np(admin->thread, "dived-admin");
     return r;
 }
 

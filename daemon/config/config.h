@@ -12,6 +12,7 @@
  *      load*.c       nodes + table -> struct config
  *      check.c       what no single key can tell: contradictions, repetitions, risks
  *      match.c       the questions that the data path asks of it
+ *      paths.c       the files that it names
  *      rule.h        rules: who decides about a request
  *      types.h       plain values; words.h: those that are words
  *      include.c     conf.d; read_file.c: a file, bounded
@@ -95,6 +96,12 @@ struct config {
     unsigned workers; /* 0: auto, one per CPU that we may use */
 
     struct {
+        const char *user, *group; /* names or numbers; NULL: stay */
+    } process;
+    struct {
+        bool seccomp, landlock;
+    } sandbox;
+    struct {
         struct config_listener *v; /* at least one */
         size_t n;
     } listeners;
@@ -107,7 +114,7 @@ struct config {
         bool enabled;
         const char
             *ca_certificate; /* PEM; not NULL when enabled. Made at first start when absent */
-        const char *ca_key;
+        const char *ca_key;  /* a path, or a pkcs11: URI */
         int64_t certificate_lifetime_ms; /* of a minted certificate */
         unsigned certificate_cache;      /* entries */
         struct config_strings splice;    /* host globs, lower case: tunnelled unseen */
@@ -288,6 +295,13 @@ void config_unref(struct config **cfg);
  * be had (a socket in a folder that isn't ours) may deserve a warning where a given value is an
  * error. */
 bool config_is_given(const struct config *cfg, const char *key);
+
+/* A path that the configuration names, for whoever opens or closes files by it. `flags`: those of
+ * its key in the table (config/schema.h), SCHEMA_WRITTEN and SCHEMA_DIRECTORY. Keys are left out:
+ * another process reads them. */
+typedef void config_path_fn(void *arg, const char *path, unsigned flags);
+/* Calls `fn` for each path that is set, those in lists' entries too. */
+void config_each_path(const struct config *cfg, config_path_fn *fn, void *arg);
 
 /* docs/configuration.md, from the table of keys; malloc'd, the caller's, NULL without memory. */
 char *config_reference(void);

@@ -277,6 +277,9 @@ static int read_text(struct target *t, const char *text, void *out)
     case SCHEMA_MEDIA_TYPE:
         r = value_media_type(text, &t->why);
         break;
+    case SCHEMA_ACCOUNT:
+        r = value_account(text, &t->why);
+        break;
     case SCHEMA_LABEL:
         r = value_label(text, &t->why);
         break;
@@ -313,6 +316,21 @@ static int read_path(struct target *t, const char *text, void *out)
     return keep_path(t, text, out);
 }
 
+/* What is no path is resolved by whoever reads the key. */
+static int read_key_source(struct target *t, const char *text, void *out)
+{
+    static const char credential[] = "credential:";
+    const char *name = text + sizeof(credential) - 1;
+
+    if (strncmp(text, "pkcs11:", 7) == 0)
+        return keep(t, text, out);
+    if (strncmp(text, credential, sizeof(credential) - 1) != 0)
+        return read_path(t, text, out);
+    if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
+        return value_wrong(&t->why, "is no name of a credential");
+    return keep(t, text, out);
+}
+
 static int read_scalar(struct target *t, void *out)
 {
     const char *text = t->node->text;
@@ -342,6 +360,8 @@ static int read_scalar(struct target *t, void *out)
     case SCHEMA_PATH:
     case SCHEMA_LOG_PATH:
         return read_path(t, text, out);
+    case SCHEMA_KEY_SOURCE:
+        return read_key_source(t, text, out);
     case SCHEMA_ADDRESS:
         return read_address(t, text, out);
     case SCHEMA_NETWORK:

@@ -53,6 +53,8 @@ static_assert(sizeof(struct config_dns_server) == sizeof(char *),
 #define NULLABLE SCHEMA_NULLABLE
 #define REQUIRED SCHEMA_REQUIRED
 #define OPEN SCHEMA_OPEN
+#define WRITTEN SCHEMA_WRITTEN
+#define DIRECTORY SCHEMA_DIRECTORY
 #define SOME (SCHEMA_OPEN | SCHEMA_LIST | SCHEMA_ONE) /* one value or a list of them */
 
 #define AT(member) offsetof(struct config, member)
@@ -96,6 +98,17 @@ FORMAT("version", "The version of this file's format: 1."),
 NUMBER("workers", WORKERS, 0, workers, "auto", 1, 256,
     "Worker threads; `auto`: one for each CPU that the process may use."),
 
+SECTION("process", "What the process is and may do; see [hardening](hardening.md). Changes take a restart."),
+KEY("process.user", ACCOUNT, NULLABLE, process.user, "null",
+    "User to become once the configuration is read, when started as root; a name or a number in quotes. null: none."),
+KEY("process.group", ACCOUNT, NULLABLE, process.group, "null", "Group to become; null: that of `user`."),
+
+SECTION("sandbox", "What the process forbids itself before it accepts connections. Changes take a restart."),
+KEY("sandbox.seccomp", BOOL, 0, sandbox.seccomp, "true",
+    "System calls: only those that are needed. Starting a program, for one, ends the process."),
+KEY("sandbox.landlock", BOOL, 0, sandbox.landlock, "true",
+    "Files: only what this configuration and the system's libraries need (Linux 5.19 and later; otherwise a warning)."),
+
 ITEMS("listeners", listeners, config_listener, "[{address: \"127.0.0.1:3128\", mode: explicit}]",
     "Where clients connect. At least one."),
 ITEM("listeners[].address", ADDRESS, REQUIRED, config_listener, address, NULL,
@@ -126,7 +139,7 @@ ITEM("listeners[].tls.client-certificate", WORD, 0, config_listener, tls.client_
     "`required`: only clients with a certificate of `client-ca` get in (when absent and there is a `client-ca`). `optional`: they may have one. `none`: they aren't asked. The certificate names the user: its first e-mail address, else its first URI, else the subject's common name."),
 
 SECTION("admin", "For `divectl` and for monitoring."),
-KEY("admin.socket", PATH, NULLABLE, admin.socket, "/run/dived/control.sock",
+KEY("admin.socket", PATH, NULLABLE | WRITTEN, admin.socket, "/run/dived/control.sock",
     "Unix socket for `divectl`; null: none."),
 KEY("admin.http", ADDRESS, NULLABLE, admin.http, "\"127.0.0.1:9128\"",
     "Address of the admin page, `/metrics`, `/healthz` and `/readyz`; null: none. It asks for no password: keep it on loopback."),
@@ -138,8 +151,8 @@ KEY("interception.enabled", BOOL, 0, interception.enabled, "true",
     "Whether TLS inside of CONNECT is opened, by certificates of a CA of our own. Without it such connections are tunnelled and not verified."),
 KEY("interception.ca-certificate", PATH, NULLABLE, interception.ca_certificate, "/var/lib/dived/ca.crt",
     "The CA's certificate, PEM. Made at first start when it is absent. To be given together with `ca-key`."),
-KEY("interception.ca-key", PATH, NULLABLE, interception.ca_key, "/var/lib/dived/ca.key",
-    "The CA's private key, PEM."),
+KEY("interception.ca-key", KEY_SOURCE, NULLABLE, interception.ca_key, "/var/lib/dived/ca.key",
+    "The CA's private key: a PEM file; `credential:NAME`, one of systemd's `LoadCredential=`; or a `pkcs11:` URI with `pin-source=file:PATH` in it. A process of its own has it, see [hardening](hardening.md). Another place takes a restart."),
 NUMBER("interception.certificate-lifetime", DURATION, 0, interception.certificate_lifetime_ms, "168h", HOUR, 365 * DAY,
     "How long a certificate that is made for a host is valid."),
 NUMBER("interception.certificate-cache", INTEGER, 0, interception.certificate_cache, "4096", 16, 1000000,
@@ -164,7 +177,7 @@ KEY("origins.parent-password-file", PATH, NULLABLE, origins.parent_password_file
 SECTION("dns", "The embedded, validating resolver (libunbound)."),
 KEY("dns.trust-anchor-file", PATH, NULLABLE, dns.trust_anchor_file, "/usr/share/dns/root.key",
     "Trust anchors for DNSSEC, zone-file format, read only. Instead of `trust-anchor-auto`. Null only when `unbound` names anchors."),
-KEY("dns.trust-anchor-auto", PATH, NULLABLE, dns.trust_anchor_auto, "null",
+KEY("dns.trust-anchor-auto", PATH, NULLABLE | WRITTEN, dns.trust_anchor_auto, "null",
     "Trust anchors that are kept up to date in this file (RFC 5011); it must be writable."),
 KEY("dns.forward", DNS_SERVER, LIST, dns.forward, "[]",
     "Resolvers to send queries to; empty: full recursion from the root. The port is 53 when absent (853 with `forward-tls`). Their answers are validated here all the same."),
@@ -215,7 +228,7 @@ ITEM("dive.scopes[].media-type", MEDIA_TYPE, OPEN, config_scope, media_type, NUL
 SECTION("hold", "Content that is kept back until its verdict."),
 NUMBER("hold.memory", SIZE, 0, hold.memory, "256KiB", 0, GIB,
     "What of one body is kept in memory; the rest goes into a file."),
-KEY("hold.directory", PATH, 0, hold.directory, "/var/cache/dived/hold",
+KEY("hold.directory", PATH, DIRECTORY, hold.directory, "/var/cache/dived/hold",
     "Where these files are; they have no name and vanish with the process."),
 NUMBER("hold.max-size", SIZE, 0, hold.max_size, "16GiB", 1, 64 * TIB,
     "Of one body; a larger one is refused. When absent no more than `max-total`."),
@@ -233,7 +246,7 @@ NUMBER("hold.trickle-interval", DURATION, 0, hold.trickle_interval_ms, "5s", 100
     "With `trickle`: how often 1 KiB goes out; for the first time after as long."),
 
 SECTION("cache", "The cache of verified responses (RFC 9111)."),
-KEY("cache.directory", PATH, NULLABLE, cache.directory, "/var/cache/dived/objects",
+KEY("cache.directory", PATH, NULLABLE | DIRECTORY, cache.directory, "/var/cache/dived/objects",
     "Where objects are stored; null: in memory only. Another directory needs a restart."),
 NUMBER("cache.max-size", SIZE, 0, cache.max_size, "10GiB", 0, 1024 * TIB,
     "Of all stored objects on disk; 0: in memory only."),
@@ -247,11 +260,11 @@ KEY("cache.purge-clients", NETWORK, LIST, cache.purge_clients, "[127.0.0.0/8, \"
     "Networks whose clients may remove a stored object with the method PURGE."),
 
 SECTION("state", "What is remembered over a restart: validated DNS records until they expire, and domains that had a policy."),
-KEY("state.directory", PATH, NULLABLE, state.directory, "/var/lib/dived",
+KEY("state.directory", PATH, NULLABLE | DIRECTORY, state.directory, "/var/lib/dived",
     "Where the file `state` is written, every five minutes and at the end; null: nothing is kept. Takes a restart."),
 
 SECTION("audit", "The durable record of what wasn't plainly verified, for `divectl audit`."),
-KEY("audit.file", PATH, NULLABLE, audit.file, "null",
+KEY("audit.file", PATH, NULLABLE | WRITTEN, audit.file, "null",
     "The database, `/var/lib/dived/audit.db` for example; null: none. Its folder must be writable: other files are made beside it. One daemon a file. Another file takes a restart."),
 NUMBER("audit.max-size", SIZE, 0, audit.max_size, "1GiB", MIB, 1024 * TIB,
     "Of the database; beyond it the oldest rows go."),
@@ -363,9 +376,9 @@ NUMBER("timeouts.upgrade-drain", DURATION, 0, timeouts.upgrade_drain_ms, "1h", 0
     "How long they may go on in the old process after another one has taken over (SIGUSR2, `divectl upgrade`)."),
 
 SECTION("log", "Both logs are reopened on SIGUSR1."),
-KEY("log.access", LOG_PATH, NULLABLE, log.access, "\"-\"",
+KEY("log.access", LOG_PATH, NULLABLE | WRITTEN, log.access, "\"-\"",
     "The access log: a file; \"-\": standard output; `journald`, with a field for each value; `syslog`, `syslog:/dev/log`, `syslog:udp:IP:PORT` or `syslog:tcp:IP:PORT` (RFC 5424); null: none."),
-KEY("log.error", LOG_PATH, 0, log.error, "\"-\"", "The error log; \"-\": standard error; or as `access`."),
+KEY("log.error", LOG_PATH, WRITTEN, log.error, "\"-\"", "The error log; \"-\": standard error; or as `access`."),
 WORD("log.format", log.format, log_formats, "json", "Of the access log: `json`, one object a line."),
 WORD("log.level", log.level, log_levels, "info", "Of the error log: `error`, `warning`, `info` or `debug`."),
 KEY("log.redact-query", BOOL, 0, log.redact_query, "true",

@@ -31,6 +31,8 @@
     X(PARENT, "URL of a proxy", "URLs of proxies", sizeof(struct config_parent))                   \
     X(PATH, "path", "paths", sizeof(char *))                                                       \
     X(LOG_PATH, "path or \"-\"", "paths", sizeof(char *))                                          \
+    X(KEY_SOURCE, "path, credential:NAME or pkcs11: URI", "paths", sizeof(char *))                 \
+    X(ACCOUNT, "user or group", "users or groups", sizeof(char *))                                 \
     X(ADDRESS, "address, ip:port", "addresses", sizeof(struct config_address))                     \
     X(NETWORK, "network, ip/bits", "networks", sizeof(struct config_network))                      \
     X(HOST_GLOB, "host glob", "host globs", sizeof(char *))                                        \
@@ -57,7 +59,10 @@ enum schema_type {
 #define SCHEMA_NULLABLE 2u /* null is a value: NULL, len 0 or family 0 */
 #define SCHEMA_REQUIRED 4u /* of the file or of a list's entry */
 #define SCHEMA_OPEN 16u    /* no default: absent is something of its own */
-#define SCHEMA_ONE 32u     /* of a list: a single value is a list of one */
+/* Of a PATH or LOG_PATH, for the sandbox. Neither: a file that is read, or replaced by others. */
+#define SCHEMA_WRITTEN 64u    /* a file that is written, made or renamed */
+#define SCHEMA_DIRECTORY 128u /* a directory in which files are made */
+#define SCHEMA_ONE 32u        /* of a list: a single value is a list of one */
 
 struct schema_key {
     const char *path; /* "dns.timeout"; keys of a list's entries as "dns.stub[].zone" */

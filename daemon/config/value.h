@@ -94,6 +94,7 @@ int value_path(const char *text, struct value_why *why) DIVE_MUST_USE;
 int value_label(const char *text, struct value_why *why) DIVE_MUST_USE;
 /* RFC 9110 section 10.1.5, loosely: printable ASCII. */
 int value_user_agent(const char *text, struct value_why *why) DIVE_MUST_USE;
+int value_account(const char *text, struct value_why *why) DIVE_MUST_USE;
 
 /* For the implementation: sets why->text and returns DIVE_E_SYNTAX. */
 int value_wrong(struct value_why *why, const char *format, ...)

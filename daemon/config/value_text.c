@@ -119,3 +119,15 @@ int value_user_agent(const char *text, struct value_why *why)
             return value_wrong(why, "has characters that are not ASCII");
     return 0;
 }
+
+int value_account(const char *text, struct value_why *why)
+{
+    size_t n = strlen(text);
+
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("_.-", *p))
+            n = 0;
+    if (n == 0 || n > 32 || text[0] == '-')
+        return value_wrong(why, "is no name or number of a user or group");
+    return 0;
+}

@@ -4,6 +4,7 @@
  *
  *      load.c       a configuration file -> a runtime, and where its faults are told
  *      sockets.c    listening sockets: bound here, or inherited (core/inherit.h)
+ *      contain.c    privileges, sandbox, and the process that has the CA's key
  *      start.c      start, and what outlives the process
  *      reload.c     another configuration without dropping anything
  *      upgrade.c    another binary without dropping anything: both sides of it
@@ -20,6 +21,7 @@
 
 #include "admin/admin.h"
 #include "core/log.h"
+#include "process/contain.h"
 #include "process/sockets.h"
 #include "worker/worker.h"
 
@@ -27,6 +29,8 @@
 
 struct daemon {
     const char *config_file;
+    struct contain contain;
+    bool broken; /* it ended because it couldn't go on */
     struct shared shared;
     bool has_shared;
     struct runtime *runtime;
@@ -56,9 +60,10 @@ struct findings {
 /* ---- load.c ---- */
 void find(struct findings *findings, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The configuration and everything made of it; NULL after a failure, which was told. `check_only`:
- * nothing is made on disk. */
-struct runtime *daemon_load_runtime(const char *file, bool check_only, struct findings *findings);
+/* The configuration and everything made of it; NULL after a failure, which was told. `contain`
+ * NULL: a check; nothing is made on disk. */
+struct runtime *daemon_load_runtime(const char *file, struct contain *contain,
+                                    struct findings *findings);
 /* 0, or -1 and what is wrong was logged; then the old logs stay. */
 int daemon_open_logs(const struct config *config) DIVE_MUST_USE;
 unsigned daemon_count_workers(const struct config *config);

@@ -65,7 +65,8 @@ static int check_resolver(const struct runtime *runtime, char *why, size_t why_s
     return r;
 }
 
-struct runtime *daemon_load_runtime(const char *file, bool check_only, struct findings *findings)
+struct runtime *daemon_load_runtime(const char *file, struct contain *contain,
+                                    struct findings *findings)
 {
     struct config_problems problems = {0};
     struct config *config = NULL;
@@ -75,7 +76,13 @@ struct runtime *daemon_load_runtime(const char *file, bool check_only, struct fi
 
     find_problems(findings, &problems);
     if (r == 0) {
-        r = runtime_new(&runtime, config, check_only, why, sizeof(why));
+        r = contain != NULL ? contain_begin(contain, config, why, sizeof(why))
+                            : contain_check(config, why, sizeof(why));
+        if (r == 0)
+            r = runtime_new(&runtime, config, contain != NULL ? contain->keeper : NULL, why,
+                            sizeof(why));
+        else
+            config_unref(&config);
         if (r == 0)
             r = check_resolver(runtime, why, sizeof(why));
         if (r != 0) {

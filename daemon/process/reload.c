@@ -52,7 +52,7 @@ static int apply_runtime(struct daemon *daemon, struct runtime *runtime, struct 
 
 static int load_and_apply(struct daemon *daemon, struct findings *findings)
 {
-    struct runtime *runtime = daemon_load_runtime(daemon->config_file, false, findings);
+    struct runtime *runtime = daemon_load_runtime(daemon->config_file, &daemon->contain, findings);
     int r = DIVE_E_SYNTAX;
 
     if (runtime != NULL)

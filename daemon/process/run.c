@@ -121,6 +121,9 @@ void daemon_run(struct daemon *daemon, const sigset_t *signals)
             return;
         }
         daemon_tick(daemon);
+        daemon->broken = contain_is_broken(&daemon->contain);
+        if (daemon->broken)
+            return;
     }
 }
 
@@ -193,6 +196,7 @@ void daemon_stop(struct daemon *daemon, const sigset_t *signals)
     daemon_forget_state(daemon);
     runtime_unref(&daemon->runtime);
     runtime_reap();
+    contain_end(&daemon->contain);
     if (daemon->has_shared)
         shared_destroy(&daemon->shared);
 }

@@ -173,6 +173,7 @@ int daemon_start(struct daemon *daemon, struct findings *findings)
 {
     const struct config *config = daemon->runtime->config;
     struct sockets_plan plan;
+    char why[512];
     int r;
 
     daemon->worker_count = daemon_count_workers(config);
@@ -180,6 +181,10 @@ int daemon_start(struct daemon *daemon, struct findings *findings)
         return EX_CONFIG;
     if (sockets_open(&daemon->sockets, config, NULL, daemon->worker_count, &plan, findings) != 0)
         return EX_UNAVAILABLE;
+    if (contain_enter(&daemon->contain, config, why, sizeof(why)) != 0) {
+        find(findings, LOG_LEVEL_ERROR, "%s", why);
+        return EX_OSERR;
+    }
     pthread_mutex_lock(&daemon->reload_lock); /* the admin thread may ask for one already */
     r = start_all(daemon, &plan, findings);
     if (r == EX_OK)

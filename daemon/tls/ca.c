@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * ca: loads and checks the interception CA. Making it is in ca_create.c; what was made is loaded
- * through the same checks as what an administrator brought.
+ * through the same checks as what an administrator brought, and so is what another process sent
+ * (tls_ca_new_remote()).
  */
 #include "tls/ca.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -15,101 +14,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tls/ca_key.h"
 #include "tls/failure.h"
 
-#define PEM_FILE_MAX (1024 * 1024)
 #define RSA_BITS_MIN 2048
 
 struct tls_ca {
     atomic_uint refs;
     X509 *certificate;
-    EVP_PKEY *key;
+    struct ca_key *key;          /* NULL: another process has it */
+    struct tls_ca_remote remote; /* mint == NULL: it is here */
     STACK_OF(X509) * chain;
     time_t not_before, not_after;
     char fingerprint[TLS_CA_FINGERPRINT_BUF];
 };
 
-/* A PEM file in memory. The mode that is checked is that of the descriptor that is read. */
-static int read_pem_file(BIO **out, const char *path, bool is_secret, char *why, size_t why_size)
-{
-    struct stat st;
-    char buffer[4096];
-    ssize_t n;
-    size_t total = 0;
-    int r = DIVE_E_STATE;
-    /* NONBLOCK: a FIFO in the file's place must not hang the start. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    BIO *bio = NULL;
-
-    *out = NULL;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        r = errno == ENOENT ? DIVE_E_NOT_FOUND : DIVE_E_STATE;
-        snprintf(why, why_size, "can't read %s: %s; give the user that dived runs as access to it",
-                 path, strerror(errno));
-        goto out;
-    }
-    if (!S_ISREG(st.st_mode) || st.st_size > PEM_FILE_MAX) {
-        snprintf(why, why_size, "%s is no regular file of at most 1 MiB; name a PEM file", path);
-        goto out;
-    }
-    if (is_secret && (st.st_mode & 077) != 0) {
-        snprintf(
-            why, why_size,
-            "the private key %s can be accessed by its group or others (mode %04o); run: chmod "
-            "600 %s",
-            path, (unsigned)(st.st_mode & 07777), path);
-        goto out;
-    }
-    bio = BIO_new(is_secret ? BIO_s_secmem() : BIO_s_mem());
-    while (bio != NULL && (n = read(fd, buffer, sizeof buffer)) > 0) {
-        total += (size_t)n;
-        if (total > PEM_FILE_MAX || BIO_write(bio, buffer, (int)n) != n)
-            break;
-    }
-    OPENSSL_cleanse(buffer, sizeof buffer);
-    if (bio == NULL || n != 0) {
-        r = bio == NULL ? DIVE_E_NOMEM : DIVE_E_STATE;
-        snprintf(why, why_size, "can't read %s to its end", path);
-        goto out;
-    }
-    *out = bio;
-    bio = NULL;
-    r = 0;
-out:
-    BIO_free(bio);
-    if (fd >= 0)
-        close(fd);
-    return r;
-}
-
 /* A key with a passphrase must fail, not prompt on the daemon's terminal. */
 static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 {
     return -1;
-}
-
-static int load_key(struct tls_ca *ca, const char *path, char *why, size_t why_size)
-{
-    BIO *bio;
-    int r = read_pem_file(&bio, path, true, why, why_size);
-
-    if (r != 0)
-        return r;
-    ERR_clear_error();
-    ca->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-    BIO_free(bio);
-    if (ca->key == NULL) {
-        tls_failure_explain(
-            why, why_size,
-            "%s has no PEM private key without a passphrase; restore it, or name another in "
-            "interception.ca-key",
-            path);
-        return DIVE_E_SYNTAX;
-    }
-    return 0;
 }
 
 /* The chain to send: nothing for a root; else the CA and its issuers without their root. */
@@ -130,7 +55,7 @@ static int load_certificates(struct tls_ca *ca, const char *path, char *why, siz
 {
     X509 *next = NULL;
     BIO *bio;
-    int n = 0, r = read_pem_file(&bio, path, false, why, why_size);
+    int n = 0, r = ca_key_read_file(&bio, path, false, why, why_size);
 
     if (r != 0)
         return r;
@@ -229,15 +154,14 @@ static int check_pair(struct tls_ca *ca, const char *certificate_file, const cha
 {
     EVP_PKEY *public_key = X509_get0_pubkey(ca->certificate);
 
-    if (public_key == NULL || !key_type_is_supported(public_key) ||
-        !key_type_is_supported(ca->key)) {
+    if (public_key == NULL || !key_type_is_supported(public_key)) {
         snprintf(why, why_size,
                  "the key of the CA %s is neither EC (P-256, P-384, P-521) nor RSA "
                  "of at least %d bits; use one of these",
                  certificate_file, RSA_BITS_MIN);
         return DIVE_E_UNSUPPORTED;
     }
-    if (X509_check_private_key(ca->certificate, ca->key) != 1) {
+    if (ca->key != NULL && !ca_key_matches(ca->key, public_key)) {
         ERR_clear_error();
         snprintf(why, why_size,
                  "the private key %s isn't that of the certificate %s; restore the "
@@ -271,6 +195,22 @@ static int make_fingerprint(struct tls_ca *ca)
     return 0;
 }
 
+/* All that is asked of a CA, wherever its key is. */
+static int check(struct tls_ca *ca, const char *certificate_file, const char *key_file, time_t now,
+                 char *why, size_t why_size)
+{
+    int r = check_pair(ca, certificate_file, key_file, why, why_size);
+
+    if (r == 0)
+        r = check_validity(ca, certificate_file, now, why, why_size);
+    if (r != 0)
+        return r;
+    r = make_fingerprint(ca);
+    if (r != 0)
+        tls_failure_explain(why, why_size, "can't hash the CA certificate %s", certificate_file);
+    return r;
+}
+
 int tls_ca_load(struct tls_ca **out, const char *certificate_file, const char *key_file, time_t now,
                 char *why, size_t why_size)
 {
@@ -289,20 +229,12 @@ int tls_ca_load(struct tls_ca **out, const char *certificate_file, const char *k
     r = load_certificates(ca, certificate_file, why, why_size);
     if (r != 0)
         goto out;
-    r = load_key(ca, key_file, why, why_size);
+    r = ca_key_load(&ca->key, key_file, why, why_size);
     if (r != 0)
         goto out;
-    r = check_pair(ca, certificate_file, key_file, why, why_size);
+    r = check(ca, certificate_file, key_file, now, why, why_size);
     if (r != 0)
         goto out;
-    r = check_validity(ca, certificate_file, now, why, why_size);
-    if (r != 0)
-        goto out;
-    r = make_fingerprint(ca);
-    if (r != 0) {
-        tls_failure_explain(why, why_size, "can't hash the CA certificate %s", certificate_file);
-        goto out;
-    }
     *out = ca;
     ca = NULL;
     why[0] = '\0';
@@ -310,6 +242,84 @@ int tls_ca_load(struct tls_ca **out, const char *certificate_file, const char *k
 out:
     tls_ca_free(&ca);
     return r;
+}
+
+/* The first one is the CA. */
+static int read_der(struct tls_ca *ca, const unsigned char *der, size_t n)
+{
+    const unsigned char *p = der, *end = der + n;
+    int count = 0, r = DIVE_E_SYNTAX;
+
+    while (p < end) {
+        X509 *next = count > TLS_CA_CHAIN_MAX ? NULL : d2i_X509(NULL, &p, end - p);
+
+        if (next == NULL)
+            return DIVE_E_SYNTAX;
+        r = add_to_chain(ca, next);
+        if (count++ == 0)
+            ca->certificate = next;
+        else
+            X509_free(next);
+        if (r != 0)
+            return r;
+    }
+    return r;
+}
+
+int tls_ca_new_remote(struct tls_ca **out, const unsigned char *der, size_t n,
+                      const struct tls_ca_remote *remote, time_t now, char *why, size_t why_size)
+{
+    struct tls_ca *ca = calloc(1, sizeof *ca);
+    int r = DIVE_E_NOMEM;
+
+    *out = NULL;
+    snprintf(why, why_size, "memory ran out while loading the CA");
+    if (ca == NULL)
+        goto out;
+    atomic_init(&ca->refs, 1);
+    ca->chain = sk_X509_new_null();
+    if (ca->chain == NULL)
+        goto out;
+    r = read_der(ca, der, n);
+    if (r == DIVE_E_SYNTAX)
+        snprintf(why, why_size, "what the key's process sent is no certificate");
+    if (r != 0)
+        goto out;
+    r = check(ca, "that the key's process sent", "", now, why, why_size);
+    if (r != 0)
+        goto out;
+    ca->remote = *remote;
+    *out = ca;
+    ca = NULL;
+    why[0] = '\0';
+    r = 0;
+out:
+    ERR_clear_error();
+    tls_ca_free(&ca);
+    if (r != 0)
+        remote->release(remote->arg);
+    return r;
+}
+
+int tls_ca_export(const struct tls_ca *ca, unsigned char *der, size_t size, size_t *n)
+{
+    size_t used = 0;
+
+    *n = 0;
+    for (int i = -1; i < sk_X509_num(ca->chain); i++) {
+        X509 *certificate = i < 0 ? ca->certificate : sk_X509_value(ca->chain, i);
+        unsigned char *p = der + used;
+        int length;
+
+        if (i >= 0 && certificate == ca->certificate)
+            continue; /* one that isn't a root is in the chain too */
+        length = i2d_X509(certificate, NULL);
+        if (length <= 0 || (size_t)length > size - used)
+            return DIVE_E_LIMIT;
+        used += (size_t)i2d_X509(certificate, &p);
+    }
+    *n = used;
+    return 0;
 }
 
 int tls_ca_load_or_create(struct tls_ca **out, const char *certificate_file, const char *key_file,
@@ -321,7 +331,8 @@ int tls_ca_load_or_create(struct tls_ca **out, const char *certificate_file, con
     /* Whoever makes a pair puts the certificate last, so two files that are there belong together.
      * When one is missing, the other daemon may be between the two: tls_ca_create() waits for it.
      */
-    if (access(certificate_file, F_OK) != 0 || access(key_file, F_OK) != 0) {
+    if (ca_key_is_file(key_file) &&
+        (access(certificate_file, F_OK) != 0 || access(key_file, F_OK) != 0)) {
         r = tls_ca_create(certificate_file, key_file, now, why, why_size);
         if (r != 0 && r != DIVE_E_STATE)
             return r;
@@ -344,7 +355,9 @@ void tls_ca_free(struct tls_ca **ca)
         return;
     sk_X509_pop_free(old->chain, X509_free);
     X509_free(old->certificate);
-    EVP_PKEY_free(old->key);
+    ca_key_free(&old->key);
+    if (old->remote.release != NULL)
+        old->remote.release(old->remote.arg);
     free(old);
 }
 
@@ -353,9 +366,16 @@ X509 *tls_ca_certificate(const struct tls_ca *ca)
     return ca->certificate;
 }
 
-EVP_PKEY *tls_ca_key(const struct tls_ca *ca)
+int tls_ca_sign(const struct tls_ca *ca, X509 *certificate)
 {
-    return ca->key;
+    if (ca->key == NULL)
+        return DIVE_E_STATE;
+    return ca_key_sign(ca->key, X509_get0_pubkey(ca->certificate), certificate);
+}
+
+const struct tls_ca_remote *tls_ca_remote(const struct tls_ca *ca)
+{
+    return ca->remote.mint != NULL ? &ca->remote : NULL;
 }
 
 STACK_OF(X509) * tls_ca_chain(const struct tls_ca *ca)

@@ -6,6 +6,7 @@
 #include "tls/mint.h"
 
 #include <arpa/inet.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -19,8 +20,9 @@
 struct tls_mint {
     struct tls_ca *ca;
     EVP_PKEY *key;
-    X509 *pattern; /* unsigned; its extensions go into every certificate */
-    time_t lifetime;
+    X509 *pattern; /* unsigned; its extensions go into every certificate. NULL: a remote CA */
+    unsigned char point[TLS_MINT_POINT];
+    unsigned lifetime_hours;
 };
 
 /* By hand: with OpenSSL's configuration syntax a CA without a subject key identifier gives an error
@@ -79,23 +81,31 @@ out:
     return r;
 }
 
-int tls_mint_new(struct tls_mint **out, struct tls_ca *ca, unsigned lifetime_hours)
+/* Takes `key` over, on failure too. */
+static int new_with_key(struct tls_mint **out, struct tls_ca *ca, EVP_PKEY *key,
+                        unsigned lifetime_hours)
 {
-    struct tls_mint *mint;
-    int r = DIVE_E_INTERNAL;
+    struct tls_mint *mint = NULL;
+    size_t n = 0;
+    int r = DIVE_E_LIMIT;
 
     *out = NULL;
     if (lifetime_hours < 1 || lifetime_hours > TLS_MINT_LIFETIME_MAX)
-        return DIVE_E_LIMIT;
+        goto out;
+    r = DIVE_E_NOMEM;
     mint = calloc(1, sizeof *mint);
     if (mint == NULL)
-        return DIVE_E_NOMEM;
-    mint->ca = tls_ca_ref(ca);
-    mint->lifetime = (time_t)lifetime_hours * 3600;
-    r = x509_build_key(&mint->key);
-    if (r != 0)
         goto out;
-    r = make_pattern(&mint->pattern, mint->key, ca);
+    mint->ca = tls_ca_ref(ca);
+    mint->lifetime_hours = lifetime_hours;
+    mint->key = key;
+    key = NULL;
+    r = DIVE_E_INTERNAL;
+    if (EVP_PKEY_get_octet_string_param(mint->key, OSSL_PKEY_PARAM_PUB_KEY, mint->point,
+                                        sizeof mint->point, &n) != 1 ||
+        n != sizeof mint->point)
+        goto out;
+    r = tls_ca_remote(ca) != NULL ? 0 : make_pattern(&mint->pattern, mint->key, ca);
     if (r != 0)
         goto out;
     *out = mint;
@@ -103,7 +113,46 @@ int tls_mint_new(struct tls_mint **out, struct tls_ca *ca, unsigned lifetime_hou
     r = 0;
 out:
     ERR_clear_error();
+    EVP_PKEY_free(key);
     tls_mint_free(&mint);
+    return r;
+}
+
+int tls_mint_new(struct tls_mint **out, struct tls_ca *ca, unsigned lifetime_hours)
+{
+    EVP_PKEY *key;
+    int r = x509_build_key(&key);
+
+    *out = NULL;
+    return r != 0 ? r : new_with_key(out, ca, key, lifetime_hours);
+}
+
+int tls_mint_new_for(struct tls_mint **out, struct tls_ca *ca,
+                     const unsigned char point[TLS_MINT_POINT], unsigned lifetime_hours)
+{
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char[]){"prime256v1"}, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)point,
+                                          TLS_MINT_POINT),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL), *check = NULL;
+    EVP_PKEY *key = NULL;
+    int r = DIVE_E_TYPE;
+
+    *out = NULL;
+    if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+        goto out;
+    check = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    if (check == NULL || EVP_PKEY_public_check_quick(check) != 1)
+        goto out;
+    r = new_with_key(out, ca, key, lifetime_hours);
+    key = NULL;
+out:
+    ERR_clear_error();
+    EVP_PKEY_CTX_free(check);
+    EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(key);
     return r;
 }
 
@@ -199,10 +248,10 @@ static int copy_extensions(X509 *to, const X509 *from)
     return 0;
 }
 
-int tls_mint_certificate(const struct tls_mint *mint, const char *name, time_t now, X509 **out)
+static int mint_here(const struct tls_mint *mint, const char *name, time_t now, X509 **out)
 {
-    time_t backdate =
-        mint->lifetime / 2 < TLS_MINT_BACKDATE ? mint->lifetime / 2 : TLS_MINT_BACKDATE;
+    time_t lifetime = (time_t)mint->lifetime_hours * 3600;
+    time_t backdate = lifetime / 2 < TLS_MINT_BACKDATE ? lifetime / 2 : TLS_MINT_BACKDATE;
     time_t not_before = now - backdate, not_after;
     X509 *ca = tls_ca_certificate(mint->ca), *certificate = NULL;
     int r = DIVE_E_INTERNAL;
@@ -212,7 +261,7 @@ int tls_mint_certificate(const struct tls_mint *mint, const char *name, time_t n
         not_before = tls_ca_not_before(mint->ca);
     /* From notBefore on, so that the whole is never longer than what clients accept; both ends
      * count (RFC 5280 section 4.1.2.5), hence the second less. */
-    not_after = not_before + mint->lifetime - 1;
+    not_after = not_before + lifetime - 1;
     if (not_after > tls_ca_not_after(mint->ca))
         not_after = tls_ca_not_after(mint->ca);
     if (not_after <= now)
@@ -230,16 +279,35 @@ int tls_mint_certificate(const struct tls_mint *mint, const char *name, time_t n
     r = copy_extensions(certificate, mint->pattern);
     if (r != 0)
         goto out;
-    r = x509_build_sign(certificate, tls_ca_key(mint->ca));
+    r = tls_ca_sign(mint->ca, certificate);
     if (r != 0)
         goto out;
-    /* Fills in what OpenSSL would otherwise cache on first use, in whichever thread that is. */
-    (void)X509_check_purpose(certificate, -1, 0);
     *out = certificate;
     certificate = NULL;
     r = 0;
 out:
     ERR_clear_error();
     X509_free(certificate);
+    return r;
+}
+
+static int mint_there(const struct tls_mint *mint, const char *name, X509 **out)
+{
+    const struct tls_ca_remote *remote = tls_ca_remote(mint->ca);
+
+    return remote->mint(remote->arg, name, mint->point, mint->lifetime_hours, out);
+}
+
+int tls_mint_certificate(const struct tls_mint *mint, const char *name, time_t now, X509 **out)
+{
+    int r;
+
+    *out = NULL;
+    r = tls_ca_remote(mint->ca) != NULL ? mint_there(mint, name, out)
+                                        : mint_here(mint, name, now, out);
+    /* Fills in what OpenSSL would otherwise cache on first use, in whichever thread that is. */
+    if (r == 0)
+        (void)X509_check_purpose(*out, -1, 0);
+    ERR_clear_error();
     return r;
 }

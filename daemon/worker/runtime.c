@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tls/accept.h"
+#include "tls/ca_key.h"
 #include "tls/connect.h"
 
 #define MS_PER_HOUR (3600 * 1000)
@@ -43,8 +44,27 @@ out:
     return r;
 }
 
+/* A check reads the key itself: it ends with that. 0 and no *ca: it would be made at the first
+ * start, or is given to the service alone. */
+static int runtime_check_ca(struct tls_ca **ca, const struct config *config, char *why,
+                            size_t why_size)
+{
+    const char *certificate = config->interception.ca_certificate;
+    const char *key = config->interception.ca_key;
+    int r;
+
+    *ca = NULL;
+    if (ca_key_is_out_of_reach(key))
+        return 0;
+    r = tls_ca_load(ca, certificate, key, time(NULL), why, why_size);
+    return r == DIVE_E_NOT_FOUND && ca_key_is_file(key) && access(certificate, F_OK) != 0 &&
+                   access(key, F_OK) != 0
+               ? 0
+               : r;
+}
+
 /* The CA, what it mints, and the server side of TLS. */
-static int runtime_make_interception(struct runtime *runtime, bool check_only, char *why,
+static int runtime_make_interception(struct runtime *runtime, struct keeper *keeper, char *why,
                                      size_t why_size)
 {
     const struct config *config = runtime->config;
@@ -54,17 +74,12 @@ static int runtime_make_interception(struct runtime *runtime, bool check_only, c
 
     if (!config->interception.enabled)
         return 0;
-    if (check_only) {
-        r = tls_ca_load(&ca, config->interception.ca_certificate, config->interception.ca_key,
-                        time(NULL), why, why_size);
-        if (r == DIVE_E_NOT_FOUND && access(config->interception.ca_certificate, F_OK) != 0 &&
-            access(config->interception.ca_key, F_OK) != 0)
-            return 0; /* it would be made at the first start */
-    } else {
-        r = tls_ca_load_or_create(&ca, config->interception.ca_certificate,
-                                  config->interception.ca_key, time(NULL), why, why_size);
-    }
-    if (r != 0)
+    if (keeper == NULL)
+        r = runtime_check_ca(&ca, config, why, why_size);
+    else
+        r = keeper_ca(keeper, config->interception.ca_certificate, config->interception.ca_key, &ca,
+                      why, why_size);
+    if (r != 0 || ca == NULL)
         return r;
     r = certificate_cache_new(&runtime->certificates, ca, hours > 0 ? hours : 1,
                               config->interception.certificate_cache);
@@ -124,17 +139,17 @@ out:
     return r;
 }
 
-int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+int runtime_new(struct runtime **out, struct config *config, struct keeper *keeper, char *why,
                 size_t why_size)
 {
     int r = runtime_new_outgoing(out, config, why, why_size);
 
     if (r != 0)
         return r;
-    r = runtime_make_interception(*out, check_only, why, why_size);
+    r = runtime_make_interception(*out, keeper, why, why_size);
     if (r == 0)
         r = access_new(&(*out)->access, (*out)->config, why, why_size);
-    if (r == 0 && !check_only && !hold_check_directory(config->hold.directory, why, why_size))
+    if (r == 0 && keeper != NULL && !hold_check_directory(config->hold.directory, why, why_size))
         r = DIVE_E_STATE;
     if (r != 0)
         runtime_unref(out);

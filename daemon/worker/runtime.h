@@ -15,6 +15,7 @@
 #include "hold/hold.h"
 #include "http/head.h"
 #include "http/url.h"
+#include "keeper/keeper.h"
 #include "origin/guard.h"
 #include "origin/parent.h"
 #include "tls/certificate_cache.h"
@@ -38,9 +39,10 @@ struct runtime {
     char user_agent[256];              /* in reports */
 };
 
-/* Takes over `config`'s reference, on failure too. `check_only`: nothing is made on disk. `why`
- * gets one sentence on failure. 0 or a negative DIVE_E*. */
-int runtime_new(struct runtime **out, struct config *config, bool check_only, char *why,
+/* Takes over `config`'s reference, on failure too. `keeper` has the CA's key, and has to outlive
+ * the runtime; NULL: only a check, and nothing is made on disk. `why` gets one sentence on failure.
+ * 0 or a negative DIVE_E*. */
+int runtime_new(struct runtime **out, struct config *config, struct keeper *keeper, char *why,
                 size_t why_size) DIVE_MUST_USE;
 /* The same for a program that only goes out to origins: guard, resolver's settings and TLS towards
  * origins; no interception, no hold. Reads no key and makes nothing on disk. */

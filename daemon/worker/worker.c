@@ -390,7 +390,11 @@ static void *worker_thread(void *arg)
     struct worker *worker = arg;
     struct client_connection *c;
     struct exchange *x;
+    char name[16]; /* with its end */
 
+    /* By itself: another thread would write to /proc, which the sandbox forbids. */
+    snprintf(name, sizeof(name), "dived-%u", worker->index);
+    pthread_setname_np(pthread_self(), name);
     loop_timer_set(&worker->housekeeping, HOUSEKEEPING_MS);
     if (loop_run(&worker->loop) != 0)
         log_error("worker", "the event loop failed");
@@ -405,15 +409,9 @@ static void *worker_thread(void *arg)
 
 int worker_start(struct worker *worker, const int *sockets, size_t count)
 {
-    char name[16]; /* of a thread, with its end */
-
     worker_set_listeners(worker, sockets, count);
     atomic_store(&worker->turned_ms, loop_now_ms(&worker->loop));
-    if (pthread_create(&worker->thread, NULL, worker_thread, worker) != 0)
-        return DIVE_E_NOMEM;
-    snprintf(name, sizeof(name), "dived-%u", worker->index);
-    pthread_setname_np(worker->thread, name);
-    return 0;
+    return pthread_create(&worker->thread, NULL, worker_thread, worker) == 0 ? 0 : DIVE_E_NOMEM;
 }
 
 void worker_join(struct worker **worker)

@@ -98,6 +98,8 @@ static bool same_value(const struct schema_key *key, const char *a, const char *
         return memcmp(a, b, sizeof(unsigned)) == 0;
     case SCHEMA_PATH:
     case SCHEMA_LOG_PATH:
+    case SCHEMA_KEY_SOURCE:
+    case SCHEMA_ACCOUNT:
     case SCHEMA_LABEL:
     case SCHEMA_USER_AGENT:
     case SCHEMA_HOST_GLOB:

@@ -213,13 +213,12 @@ Test(tls_handshake, untrusted_chains)
     /* The name of the trusted CA, another key. */
     expect_server_refused(make(key, "x", ca, other_key, san, "DNS:a.example"), key, "signature");
     /* Only the SAN counts (RFC 9525), and a wildcard covers one whole label. */
-    expect_server_refused(make(key, "a.example", ca, tls_ca_key(lab.ca), 0, NULL), key,
-                          "ostname mismatch");
-    expect_server_refused(make(key, "x", ca, tls_ca_key(lab.ca), san, "DNS:a*.example"), key,
+    expect_server_refused(make(key, "a.example", ca, lab.ca_key, 0, NULL), key, "ostname mismatch");
+    expect_server_refused(make(key, "x", ca, lab.ca_key, san, "DNS:a*.example"), key,
                           "ostname mismatch");
     /* A client's certificate is no server's. */
-    expect_server_refused(make(key, "x", ca, tls_ca_key(lab.ca), NID_ext_key_usage, "clientAuth"),
-                          key, "purpose");
+    expect_server_refused(make(key, "x", ca, lab.ca_key, NID_ext_key_usage, "clientAuth"), key,
+                          "purpose");
     X509_free(stranger);
     EVP_PKEY_free(key);
     EVP_PKEY_free(other_key);
@@ -411,7 +410,7 @@ Test(tls_handshake, a_root_is_not_sent_and_an_intermediate_is)
     struct lab other;
     struct certificate_cache *other_cache;
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *sub = make(key, "intermediate", tls_ca_certificate(lab.ca), tls_ca_key(lab.ca),
+    X509 *sub = make(key, "intermediate", tls_ca_certificate(lab.ca), lab.ca_key,
                      NID_basic_constraints, "critical,CA:TRUE"),
          *leaf;
     SSL_CTX *context;

@@ -31,6 +31,7 @@
 struct lab {
     char dir[64], certificate[128], key[128], why[512];
     struct tls_ca *ca;
+    EVP_PKEY *ca_key; /* the CA's, read from its file: struct tls_ca doesn't give it away */
 };
 
 static LAB_UNUSED int lab_remove_one(const char *path, const struct stat *st, int type,
@@ -51,6 +52,8 @@ static LAB_UNUSED void lab_make_directory(struct lab *lab)
 /* A CA that was made 700 days ago, so that certificates of the past can be minted. */
 static LAB_UNUSED void lab_open(struct lab *lab)
 {
+    BIO *bio;
+
     lab_make_directory(lab);
     cr_assert_eq(tls_ca_create(lab->certificate, lab->key, time(NULL) - 700 * LAB_DAY, lab->why,
                                sizeof lab->why),
@@ -58,10 +61,15 @@ static LAB_UNUSED void lab_open(struct lab *lab)
     cr_assert_eq(
         tls_ca_load(&lab->ca, lab->certificate, lab->key, time(NULL), lab->why, sizeof lab->why), 0,
         "%s", lab->why);
+    bio = BIO_new_file(lab->key, "r");
+    lab->ca_key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    cr_assert_not_null(lab->ca_key);
 }
 
 static LAB_UNUSED void lab_close(struct lab *lab)
 {
+    EVP_PKEY_free(lab->ca_key);
     tls_ca_free(&lab->ca);
     nftw(lab->dir, lab_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -156,6 +156,7 @@ class Proxy:
                 with open(self.config_path, "w", encoding="utf-8") as f:
                     f.write(self.config_text)
             self.stderr_path = os.path.join(self.directory, "stderr")
+            self.said = len(self.stderr()) if os.path.exists(self.stderr_path) else 0
             with open(self.stderr_path, "ab") as err, \
                     open(os.path.join(self.directory, "stdout"), "ab") as out:
                 env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
@@ -177,11 +178,18 @@ class Proxy:
             if self.process.poll() is not None:
                 return False
             with contextlib.closing(socket.socket()) as s:
-                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0 and self._says_so():
                     return True
             time.sleep(0.02)
         self.process.kill()
         return False
+
+    def _says_so(self):
+        """The socket is bound before all that needs threads: what comes first is done when it is logged."""
+        log = merged(settings(self.lab, self.directory, self.port), self.changes)["log"]
+        if self.config_text is not None or log.get("error", "-") != "-" or log["level"] not in ("info", "debug"):
+            return True
+        return " info main: dived " in self.stderr()[self.said:]
 
     def stderr(self):
         with open(self.stderr_path, encoding="utf-8", errors="replace") as f:
