@@ -162,7 +162,7 @@ $(BUILD)/lib_bench: $(BUILD)/tests/bench/lib_bench.o $(BUILD)/libdive.a
 lib-bench: $(BUILD)/lib_bench
 	@$(BUILD)/lib_bench
 
-## bench: lib-bench; then CPU and memory beside nginx, squid and varnish, in one run (ONLY=requests,download,held,idle,audit,sign,cache)
+## bench: lib-bench; then CPU and memory beside nginx, squid and varnish, in one run (ONLY=requests,download,held,idle,fair,reload,audit,sign,cache)
 bench: all lib-bench $(CACHE_POLICY)
 	DIVED=$(CURDIR)/$(BUILD)/dived DIVECTL=$(CURDIR)/$(BUILD)/divectl $(PYTHON) tests/bench/bench.py $(if $(ONLY),--only $(ONLY))
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What dived costs, beside nginx as a TLS-bridging reverse proxy and squid with ssl-bump.
 
-    bench.py [--quick] [--only requests,download,held,idle,fair,audit,sign,cache] [--held GIB] [--out FILE]
+    bench.py [--quick] [--only requests,download,held,idle,fair,reload,audit,sign,cache] [--held GIB] [--out FILE]
 
 One run, one machine, one origin, the same files. Processor time is that of the proxy's whole process
 tree, never that of the load generator or of the origin. Each figure is the median of the repetitions,
@@ -16,6 +16,7 @@ BENCH_FULL=1 holds 10 GiB instead of 2. $DIVED names the binary. The result goes
   held       one large body kept back until its verdict: by how much dived's memory rises
   idle       10,000 intercepted connections, each after one request, and 10,000 plain ones
   fair       latency of 100 small clients, alone and beside one client with many large downloads
+  reload     latency of small clients while 100,000 rules are loaded again and again
   audit      dived with access log and audit store, and without: the ratio of processor time
   sign       divectl sign over 1,000 files of 1 MiB: cores that it keeps busy (sign_bench.py)
   cache      hits from memory and from disk, 1,000 clients for one cold object, beside nginx, squid and
@@ -38,6 +39,7 @@ import time
 import audit_bench
 import cache_bench
 import process
+import reload_bench
 import servers
 import sign_bench
 
@@ -83,7 +85,7 @@ class Bench:
         self.lab = lab_module.up(self.path("lab"))
         self.origin = servers.Origin(self.lab, self.path("origin"), {
             "small": SMALL, "medium": MEDIUM, "large": LARGE, "held": self.held_bytes, "broken": SMALL}).start()
-        if self.options.only not in ("cache", "audit"):
+        if self.options.only not in ("cache", "audit", "reload"):
             self.start_proxies()
 
     def start_proxies(self):
@@ -254,10 +256,11 @@ class Bench:
                          each["nginx"] / 1024 if "nginx" in each else None,
                          goal / 1024 if name == "dived" else None)
 
-    def latency(self, server):
-        command = self.command(server, servers.COVERED, "small", SMALL, SMALL_CLIENTS,
-                               20 if self.options.quick else 100, "--latency", "--clients",
-                               str(SMALL_CLIENTS))
+    def latency(self, server, clients=SMALL_CLIENTS, each=100):
+        """[milliseconds: median, 95 %, 99 %, slowest]"""
+        command = self.command(server, servers.COVERED, "small", SMALL, clients,
+                               each // 5 if self.options.quick else each, "--latency", "--clients",
+                               str(clients))
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
         if done.returncode != 0:
             raise RuntimeError(f"{server.name}: {done.stderr.strip()}")
@@ -289,6 +292,9 @@ class Bench:
             self.rows.append((f"divectl sign, {result['files']} files, {result['hash']}", busy, "cores", None,
                               busy >= 0.9 * cores, f"of {cores}; {result['busy_cores']} given, "
                               f"{result['wall_s']} s"))
+
+    def reload(self):
+        reload_bench.measure(self)
 
     def audit(self):
         audit_bench.measure(self)
@@ -331,7 +337,7 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one repetition, fewer requests")
-    parser.add_argument("--only", default="requests,download,held,idle,fair,audit,sign,cache")
+    parser.add_argument("--only", default="requests,download,held,idle,fair,reload,audit,sign,cache")
     parser.add_argument("--held", type=float, help="GiB of the held download",
                         default=10 if os.environ.get("BENCH_FULL") == "1" else 2)
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench.txt"))
