@@ -304,10 +304,16 @@ static bool is_demanded(const struct authentication *a, const struct config *con
     return config->access.require == CONFIG_REQUIRE_ANY;
 }
 
+/* With neither the field is meant for somebody else, and as good as absent, however malformed. */
+static bool reads_field(const struct access *access)
+{
+    return access->htpasswd != NULL || access->negotiate != NULL;
+}
+
 static enum authentication_result refuse_anonymous(struct authentication *a,
                                                    const struct access *access)
 {
-    if (access->htpasswd != NULL || access->negotiate != NULL)
+    if (reads_field(access))
         return refuse(a, 407, "this proxy asks who you are");
     return refuse(a, 403,
                   a->unnamed ? "the client certificate names no user"
@@ -373,7 +379,7 @@ static enum authentication_result ask(struct authentication *a,
     if (!config_networks_match(&config->access.clients, request->client) ||
         (request->head->target.n > 0 && request->head->target.p[0] == '/'))
         return AUTHENTICATION_PASSED;
-    if (http_field_get(request->head, FIELD) != NULL) {
+    if (http_field_get(request->head, FIELD) != NULL && reads_field(request->runtime->access)) {
         forget_user(a);
         return ask_field(a, request, done, arg);
     }

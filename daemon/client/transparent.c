@@ -117,7 +117,7 @@ static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
     }
     spliced = transparent_is_spliced(t);
     if (t->rule != NULL && t->rule->deny) {
-        tunnel_break_denied(t);
+        tunnel_break_denied(t, t->rule);
         return;
     }
     t->parent = runtime_parent(c->runtime, t->first);
@@ -145,7 +145,7 @@ void transparent_decide(struct tunnel *t, enum sniff_result kind, const struct c
     else if (t->how->other == CONFIG_OTHER_CLOSE)
         tunnel_break(t, "the client speaks neither TLS nor HTTP (listeners[].other: close)");
     else if (transparent_is_denied(t))
-        tunnel_break(t, "denied by a rule");
+        tunnel_break_denied(t, t->denied_by);
     else
         transparent_relay(t);
 }

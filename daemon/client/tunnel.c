@@ -161,12 +161,12 @@ void tunnel_break(struct tunnel *t, const char *format, ...)
     client_connection_finish(c, EXCHANGE_ABORT);
 }
 
-void tunnel_break_denied(struct tunnel *t)
+void tunnel_break_denied(struct tunnel *t, const struct config_rule *rule)
 {
     char place[CONFIG_RULE_PLACE];
 
-    t->denied_by = t->rule;
-    tunnel_break(t, "denied by the rule in %s", config_rule_place(t->rule, place, sizeof(place)));
+    t->denied_by = rule;
+    tunnel_break(t, "denied by the rule in %s", config_rule_place(rule, place, sizeof(place)));
 }
 
 /* ---- rules ---- */
@@ -246,7 +246,7 @@ void tunnel_relay(struct tunnel *t)
     }
     if (t->denies != NULL) {
         t->rule = t->denies;
-        tunnel_break_denied(t);
+        tunnel_break_denied(t, t->rule);
         return;
     }
     if (!stream_is_open(&t->origin.stream)) {
@@ -321,7 +321,7 @@ void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
     }
     if (tunnel_apply_rules(t, c->tunnel.host)) {
         if (t->rule != NULL && t->rule->deny)
-            tunnel_break_denied(t);
+            tunnel_break_denied(t, t->rule);
         else
             tunnel_relay(t);
         return;

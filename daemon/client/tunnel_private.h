@@ -66,7 +66,7 @@ void tunnel_end(struct tunnel *t, bool logged);
 /* Without an answer: the client sees its connection break. */
 void tunnel_break(struct tunnel *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same, for t->rule's sake. */
-void tunnel_break_denied(struct tunnel *t);
+void tunnel_break_denied(struct tunnel *t, const struct config_rule *rule);
 /* For CONNECT's host, or for the name in a ClientHello. Sets t->rule, t->first and t->denies: what
  * one name was denied stays so under another. True: TLS isn't to be opened. */
 bool tunnel_apply_rules(struct tunnel *t, const char *host);

@@ -23,7 +23,7 @@ static const struct command commands[] = {
     {"purge", "URL", "remove what is stored of a URL, a host or a key", command_purge},
     {"policies", "list|forget DOMAIN", "the domains that had a policy; let one go that has given up DNSSEC", command_policies},
     {"rule-test", "URL", "which rule decides about a request, and what follows", command_rule_test},
-    {"audit", "list|show ID|verify|report|head", "the record of what was not plainly verified", command_audit},
+    {"audit", "list|show|verify|report|head", "the record of what was not plainly verified", command_audit},
     {"keygen", "FILE --keyid ID@DOMAIN", "make a key pair, print its record for the zone file", command_keygen},
     {"sign", "FILE... --key KEY --keyid ID", "make the header fields that let files be verified", command_sign},
     {"records", "DOMAIN [KEYID...]", "what DNS says about a domain, judged as the proxy would", command_records},

@@ -300,7 +300,7 @@ def test_rules_deny_by_name_and_by_address(gate, net, host, to):
     assert response.status == 403, response
     response = gate.get(host, scheme="https", to=to)
     assert response.exit in (35, 56), response
-    says(gate, mark, "denied by a rule")
+    says(gate, mark, "denied by the rule in ")
 
 
 def test_a_policy_that_requires_https_is_kept(gate, net):
