@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/private.h"
+#include "core/log.h"
 
 #ifndef DIVED_VERSION
 #define DIVED_VERSION "unknown"
@@ -20,10 +21,12 @@ json_t *admin_control_failed(const char *error)
     return json_pack("{s:b, s:s}", "ok", 0, "error", error);
 }
 
+/* Who has the answer finds in the logs what came before. */
 static json_t *control_status(struct admin *admin, const json_t *request)
 {
     struct admin_status status = {0};
 
+    log_flush();
     admin->hooks.status(admin->hooks.arg, &status);
     status.ca_fingerprint[sizeof(status.ca_fingerprint) - 1] = '\0';
     return json_pack(

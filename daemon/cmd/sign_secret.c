@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,16 +98,26 @@ static void on_interrupt(int number)
 }
 
 /* One line from the terminal, without its end; -1 when there is none. The kernel edits the line:
- * one read is all of it. */
+ * one read is all of it. The interrupt is let in only by ppoll(), so that none is lost that comes
+ * between the prompt and the wait. */
 static int read_line(int tty, const char *what, char *out, size_t size)
 {
     struct sigaction interrupt = {.sa_handler = on_interrupt}, old;
-    ssize_t n;
+    struct pollfd ready = {.fd = tty, .events = POLLIN};
+    sigset_t blocked, before, waiting;
+    ssize_t n = -1;
 
-    sigaction(SIGINT, &interrupt, &old); /* before the prompt, which people answer */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    waiting = before;
+    sigdelset(&waiting, SIGINT);
+    sigaction(SIGINT, &interrupt, &old);
     dprintf(tty, "Passphrase or PIN of %s: ", what);
-    n = read(tty, out, size);
+    if (ppoll(&ready, 1, NULL, &waiting) == 1)
+        n = read(tty, out, size);
     sigaction(SIGINT, &old, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (n <= 0 || out[n - 1] != '\n')
         return -1;
     out[n - 1] = '\0';

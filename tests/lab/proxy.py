@@ -191,7 +191,17 @@ class Proxy:
             return True
         return " info main: dived " in self.stderr()[self.said:]
 
+    def flush_logs(self):
+        """The daemon's logs are written by a thread a moment later: `status` comes when they are."""
+        with contextlib.suppress(OSError), contextlib.closing(socket.socket(socket.AF_UNIX)) as s:
+            s.settimeout(3)
+            s.connect(os.path.join(self.directory, "control.sock"))
+            s.sendall(b'{"command":"status"}\n')
+            while b"\n" not in (s.recv(65536) or b"\n"):
+                pass
+
     def stderr(self):
+        self.flush_logs()
         with open(self.stderr_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
@@ -242,11 +252,13 @@ class Proxy:
         return os.path.join(self.directory, "access.log")
 
     def log_mark(self):
+        self.flush_logs()
         with contextlib.suppress(OSError):
             return os.path.getsize(self.log_path)
         return 0
 
     def log_entries(self, mark=0):
+        self.flush_logs()
         try:
             with open(self.log_path, encoding="utf-8") as f:
                 f.seek(mark)

@@ -12,7 +12,7 @@ PACKAGES = ("dived", "libdive0", "libdive-dev")
 
 
 def run(*args, **how):
-    return subprocess.run(args, capture_output=True, text=True, timeout=300, check=False, **how)
+    return subprocess.run(args, capture_output=True, text=True, timeout=1200, check=False, **how)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_an_installation_passes_its_check_and_keeps_its_configuration(packages, 
     command = ["dpkg", f"--root={root}", "--force-depends", "--force-script-chrootless", "--unpack"]
     done = run(*command, *packages.values())
     assert done.returncode == 0, done.stderr
-    etc = root / "etc/dived/dived.yaml"
+    etc = root / "etc/dived/dived.yaml.dpkg-new"  # a conffile gets its name when the package is configured
     with open(etc, encoding="utf-8") as f:
         text = f.read()
     assert '"127.0.0.1:3128"' in text and "127.0.0.0/8" in text, "it serves nobody but this machine"
@@ -82,5 +82,7 @@ def test_an_installation_passes_its_check_and_keeps_its_configuration(packages, 
     done = run(str(root / "usr/sbin/dived"), "-c", str(mine), "--check")
     assert done.returncode == 0, done.stderr
     scripts = run("dpkg-deb", "-I", packages["dived"], "postinst").stdout
-    assert "enable" not in scripts.replace("is-enabled", "") or "deb-systemd-helper unmask" not in scripts
+    assert "systemd-sysusers" in scripts and "dived.conf" in scripts, "nobody makes the service's user"
+    assert scripts.count("deb-systemd-helper enable") <= scripts.count("if deb-systemd-helper --quiet was-enabled"), \
+        "it is enabled without its administrator"
     assert "systemctl start" not in scripts and "deb-systemd-invoke start" not in scripts, scripts
