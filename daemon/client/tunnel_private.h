@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * tunnel_private: a tunnel's own state, shared by tunnel.c and transparent.c and by nobody else.
+ * tunnel_private: a tunnel's own state, shared by tunnel.c, tunnel_sniff.c and transparent.c and by
+ * nobody else.
  */
 #ifndef DIVED_CLIENT_TUNNEL_PRIVATE_H
 #define DIVED_CLIENT_TUNNEL_PRIVATE_H
@@ -9,6 +10,10 @@
 #include "client/tunnel.h"
 #include "core/relay.h"
 #include "origin/pool.h"
+
+/* How long a client may take to say something in a tunnel that leads nowhere, so that it can be
+ * told. */
+#define TUNNEL_LAST_WORDS_MS 3000
 
 /* clang-format off */
 #define TUNNEL_STATES(X)      \
@@ -65,13 +70,11 @@ void tunnel_set_state(struct tunnel *t, enum tunnel_state next);
 void tunnel_end(struct tunnel *t, bool logged);
 /* Without an answer: the client sees its connection break. */
 void tunnel_break(struct tunnel *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same, for t->rule's sake. */
+/* The same, for this rule's sake. */
 void tunnel_break_denied(struct tunnel *t, const struct config_rule *rule);
 /* For CONNECT's host, or for the name in a ClientHello. Sets t->rule, t->first and t->denies: what
  * one name was denied stays so under another. True: TLS isn't to be opened. */
 bool tunnel_apply_rules(struct tunnel *t, const char *host);
-/* Looks at what the client has said so far. */
-void tunnel_sniff(struct tunnel *t);
 /* Starts to connect to where `url` says; tunnel_sniff() goes on when that has an end. False:
  * without memory, and nothing was started. */
 bool tunnel_dial_origin(struct tunnel *t);
@@ -81,5 +84,9 @@ void tunnel_relay(struct tunnel *t);
 void tunnel_become_plain(struct tunnel *t);
 bool tunnel_take_name(struct tunnel *t, const char *sni);
 void tunnel_intercept(struct tunnel *t, const struct client_hello *hello);
+
+/* ---- tunnel_sniff.c ---- */
+/* Looks at what the client has said so far. */
+void tunnel_sniff(struct tunnel *t);
 
 #endif
