@@ -48,7 +48,19 @@ static bool transparent_is_denied(struct tunnel *t)
 
     if (rule != NULL && rule->deny)
         t->denied_by = rule;
+    t->parent = runtime_parent(t->client->runtime, rule);
     return t->denied_by != NULL;
+}
+
+/* The name may have another way out than the address, through which there may be a connection. */
+static void transparent_take_parent(struct tunnel *t)
+{
+    t->parent = runtime_parent(t->client->runtime, t->first);
+    if (t->parent == t->dialed_parent)
+        return;
+    if (stream_is_open(&t->origin.stream))
+        stream_close(&t->origin.stream);
+    t->failure = (struct origin_failure){0};
 }
 
 static bool transparent_is_client(const struct tunnel *t)
@@ -108,7 +120,6 @@ static bool transparent_is_spliced(struct tunnel *t)
 
 static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
 {
-    struct client_connection *c = t->client;
     bool has_name = transparent_has_name(hello), spliced;
 
     if (has_name && !tunnel_take_name(t, hello->sni)) {
@@ -120,7 +131,7 @@ static void transparent_tls(struct tunnel *t, const struct client_hello *hello)
         tunnel_break_denied(t, t->rule);
         return;
     }
-    t->parent = runtime_parent(c->runtime, t->first);
+    transparent_take_parent(t);
     if (!spliced && !has_name && t->how->no_sni != CONFIG_NO_SNI_SPLICE)
         tunnel_break(t, "the ClientHello has no server name (listeners[].no-sni: close)");
     else if (!spliced && has_name && hello->has_ech && t->how->ech == CONFIG_ECH_CLOSE)

@@ -182,7 +182,7 @@ bool tunnel_apply_rules(struct tunnel *t, const char *host)
     };
     struct config_tunnel decision;
 
-    if (t->how != NULL && config_host_address(t->url.at.host, &destination))
+    if (config_host_address(t->url.at.host, &destination)) /* by CONNECT, or transparent */
         subject.destination = (const struct sockaddr *)&destination;
     config_rule_tunnel(c->runtime->config, &subject, &decision);
     t->rule = decision.rule;
@@ -214,6 +214,7 @@ static int tunnel_start_dial(struct tunnel *t, dial_fn *cb)
     if (via != NULL)
         r = origin_dial(c->worker->origins, c->runtime, c->worker->resolver, &target, cb, t,
                         &t->dial);
+    t->dialed_parent = t->parent;
     free(via);
     return r;
 }
@@ -304,6 +305,20 @@ bool tunnel_take_name(struct tunnel *t, const char *sni)
     return true;
 }
 
+/* TLS that isn't opened for the name in its ClientHello. CONNECT named the host that is connected
+ * to, and its TLS is opened: another name in it doesn't change that. */
+static void tunnel_relay_unseen(struct tunnel *t)
+{
+    if (t->rule != NULL && t->rule->deny)
+        tunnel_break_denied(t, t->rule);
+    else if (t->url.at.kind == HTTP_HOST_NAME &&
+             strcmp(t->url.at.host, t->client->tunnel.host) != 0)
+        tunnel_break(t, "the ClientHello names %s, whose TLS isn't opened, in a tunnel to %s",
+                     t->client->tunnel.host, t->url.at.host);
+    else
+        tunnel_relay(t);
+}
+
 void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
 {
     struct client_connection *c = t->client;
@@ -316,10 +331,7 @@ void tunnel_intercept(struct tunnel *t, const struct client_hello *hello)
         return;
     }
     if (tunnel_apply_rules(t, c->tunnel.host)) {
-        if (t->rule != NULL && t->rule->deny)
-            tunnel_break_denied(t, t->rule);
-        else
-            tunnel_relay(t);
+        tunnel_relay_unseen(t);
         return;
     }
     if (certificate_cache_get(runtime->certificates, c->tunnel.host, (time_t)worker_now(c->worker),

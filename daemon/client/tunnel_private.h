@@ -39,6 +39,7 @@ struct tunnel {
     char id[EXCHANGE_ID_SIZE];
     int64_t started_ms, started_unix;
     const struct parent *parent;
+    const struct parent *dialed_parent; /* through which the latest dial went, or NULL */
     bool spliced; /* a rule or interception.splice says so, or interception is off */
     const struct config_rule *rule;  /* that decided about the tunnel as a whole, or NULL */
     const struct config_rule *first; /* the first that fits, whatever an earlier one may have to say

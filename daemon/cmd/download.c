@@ -21,6 +21,7 @@
 #include "cmd/download_private.h"
 #include "cmd/redirect.h"
 #include "core/log.h"
+#include "http/path.h"
 
 #define VERDICT_ROUNDS 4 /* lookups that may follow each other until a verdict */
 
@@ -148,7 +149,7 @@ static bool download_in_custom_scope(void *arg, const char *scope,
 {
     const struct download *d = arg;
     const struct dive_span *type = http_field_get(&d->response, "Content-Type");
-    char media[256], *path = strndup(d->url.path.p, d->url.path.n);
+    char media[256], *path = http_path_meaning(d->url.path);
     bool within;
 
     if (path == NULL)

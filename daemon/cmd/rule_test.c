@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "cmd/command.h"
+#include "http/path.h"
 #include "http/url.h"
 
 #define CANDIDATES_MAX 50 /* shown; the rest is counted */
@@ -64,7 +65,7 @@ static int make_subject(struct question *q, const struct config *config, const c
         command_error("not an http or https URL: %s", url);
         return COMMAND_USAGE;
     }
-    q->path = strndup(q->url.path.p, q->url.path.n);
+    q->path = http_path_meaning(q->url.path);
     if (q->path == NULL) {
         command_error("out of memory");
         return EX_OSERR;

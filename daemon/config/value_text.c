@@ -8,12 +8,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/path.h"
+
 int value_path_glob(const char *text, struct value_why *why)
 {
     if (text[0] != '/' && text[0] != '*')
         return value_wrong(why, "is no path of a URL; it begins with \"/\", or with \"*\" for any");
     if (strchr(text, '?') || strchr(text, '#'))
         return value_wrong(why, "has a \"?\" or \"#\"; queries and fragments are not looked at");
+    if (!http_path_can_fit(text))
+        return value_wrong(why,
+                           "never fits: paths are compared decoded and without \"//\", \"/./\" "
+                           "and \"/../\"; write characters as they are, not as %%XX");
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exchange/private.h"
+#include "http/path.h"
 #include "http/via.h"
 #include "origin/literal.h"
 
@@ -73,8 +74,9 @@ static int check_target(struct exchange *x)
 static void check_subject(const struct exchange *x, struct config_subject *subject,
                           struct sockaddr_storage *destination)
 {
-    bool known = x->destination.kind != 0 &&
-                 literal_address(x->destination.host, x->destination.port, destination);
+    bool known = x->destination.kind != 0
+                     ? literal_address(x->destination.host, x->destination.port, destination)
+                     : x->route != NULL && literal_address(x->route, x->url.at.port, destination);
 
     *subject = (struct config_subject){
         .host = x->url.at.host,
@@ -159,7 +161,7 @@ int check_request(struct exchange *x)
         return exchange_refuse(x, 413, "http_request_error",
                                "the request content is larger than limits.request-body-size");
     /* Whole, however long: a glob that looks at its end must not miss it. */
-    x->path = strndup(x->url.path.p, x->url.path.n);
+    x->path = http_path_meaning(x->url.path);
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     check_subject(x, &subject, &destination);

@@ -85,7 +85,8 @@ int response_queue_head(struct exchange *x, const struct http_head *from, int st
 }
 
 /* RFC 9110 section 15.2: interim responses are passed on, but for those that the client can't
- * expect. */
+ * expect, and for those to the request that fetches the rest of content (exchange/resume.c): the
+ * client has its head, and would take them for content. */
 static int response_interim(struct exchange *x)
 {
     int r = 0;
@@ -94,7 +95,8 @@ static int response_interim(struct exchange *x)
         exchange_drop_origin(x, false);
         return exchange_refuse(x, 502, "http_protocol_error", "the origin sends 1xx without end");
     }
-    if (x->request.minor > 0 && (x->response.status != 100 || x->request.expects_continue))
+    if (!x->head_sent && x->request.minor > 0 &&
+        (x->response.status != 100 || x->request.expects_continue))
         r = response_queue_head(x, &x->response, x->response.status, HTTP_BODY_NONE, -1, NULL, 0,
                                 NULL);
     http_head_clear(&x->response);

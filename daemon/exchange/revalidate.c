@@ -15,6 +15,7 @@ struct background {
     struct sockaddr_storage peer;
     struct http_authority fixed;
     char route[HTTP_HOST_MAX];
+    char listener_name[CONFIG_NAME_MAX + 1];
 };
 
 static void revalidate_over(void *arg, enum exchange_fate fate)
@@ -62,6 +63,10 @@ void revalidate_in_background(struct exchange *x)
     if (x->route != NULL) {
         snprintf(own->route, sizeof(own->route), "%s", x->route);
         start.route = own->route;
+    }
+    if (x->listener_name != NULL) {
+        snprintf(own->listener_name, sizeof(own->listener_name), "%s", x->listener_name);
+        start.listener_name = own->listener_name;
     }
     if (exchange_start(&started, &start) == 0) {
         started->background = own;

@@ -537,6 +537,35 @@ def test_an_interrupted_transfer_is_resumed(cache, origin, lab, host, size):
     assert is_hit(again) and again.body == body
 
 
+def interim_before_the_rest(body, fields, size):
+    """An origin that breaks off at `size`, and sends interim responses before the rest."""
+    def head(status, more):
+        return (f"HTTP/1.1 {status}\r\n" + "".join(f"{n}: {v}\r\n" for n, v in more) + "\r\n").encode()
+
+    def answer(request):
+        asked = request.headers.get("Range")
+        if asked is None:
+            return Answer(raw=lambda r: r.wfile.write(
+                head("200 OK", [("Content-Length", len(body)), *fields]) + body[:size]))
+        first = int(asked.split("=")[1].rstrip("-"))
+        return Answer(raw=lambda r: r.wfile.write(
+            head("103 Forged", [("Link", "$(forged)")]) * 3
+            + head("206 Partial Content", [("ETag", '"whole"'), ("Content-Length", len(body) - first), (
+                "Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")]) + body[first:]))
+    return answer
+
+
+@pytest.mark.parametrize("host", ["plain.example", COVERED])
+def test_interim_responses_before_the_rest_do_not_get_into_content(cache, origin, lab, host):
+    p, body = path(), BIG[:100000]
+    fields = [FRESH, ("ETag", '"whole"')] + scripted.signed_fields(lab, body)
+    origin.at(p, interim_before_the_rest(body, fields, 50000))
+    for _ in range(2):  # from the origin, then from the cache
+        response = cache.curl(origin.url(p, host=host))
+        assert response.exit == 0 and response.body == body, response
+    assert origin.count(p) == 2
+
+
 @pytest.mark.parametrize("how", ["etag", "range", "whole", "forged"])
 def test_a_rest_that_does_not_fit_is_not_taken(cache, origin, lab, how):
     p = path()

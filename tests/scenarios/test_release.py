@@ -128,6 +128,42 @@ def test_a_forgery_is_broken_off_and_its_end_never_leaves(dived, lab, origin, re
     assert entry["reason"] == "signature-mismatch"
 
 
+@pytest.mark.parametrize("release", ["tail", "trickle"])
+def test_interim_responses_before_a_rest_do_not_get_into_what_has_begun(dived, lab, origin, release):
+    """The origin breaks off and is asked for the rest, which it puts forged heads before."""
+    one = dived(hold={"release": release, "trickle-interval": "100ms", "tail": "16KiB"},
+                timeouts={"origin-idle": "30s"}, **allow(lab, origin))
+    path, fields, go = f"/interim-{release}", signed_fields(lab, BODY), threading.Event()
+
+    def answer(request):
+        asked = request.headers.get("Range")
+
+        def send(handler):
+            framing, first = [("Content-Length", str(len(BODY)))], 0
+            status, before = "200 OK", b""
+            if asked is not None:
+                first = int(asked.split("=")[1].rstrip("-"))
+                status, before = "206 Partial Content", b"HTTP/1.1 103 Forged\r\nLink: $(forged)\r\n\r\n" * 3
+                framing = [("Content-Length", str(len(BODY) - first)),
+                           ("Content-Range", f"bytes {first}-{len(BODY) - 1}/{len(BODY)}")]
+            head = f"HTTP/1.1 {status}\r\n" + "".join(
+                f"{n}: {v}\r\n" for n, v in [*fields, ("ETag", '"whole"'), *framing]) + "\r\n"
+            with contextlib.suppress(OSError):
+                handler.wfile.write(before + head.encode() + (BODY[first:] if asked else BODY[:200 * 1024]))
+                go.wait(30)
+        return Answer(raw=send)
+
+    origin.at(path, answer)
+    client = Client(one, origin.url(path, HOST))
+    eventually(lambda: len(client.content) >= 2048, 15, "bytes before the verdict")
+    go.set()
+    eventually(lambda: len(client.content) >= len(BODY) or client.ended, 20, "the end")
+    assert client.content == BODY, (len(client.content), client.error)
+    client.s.shutdown(2)
+    assert origin.count(path) == 2
+    assert one.log_entry(0, path)["verdict"] == "verified"
+
+
 def test_curl_sees_the_abort_as_an_error_over_tls_too(dived, lab, origin):
     one = dived(hold={"release": "tail", "tail": "1KiB"}, timeouts={"origin-idle": "30s"})
     response = one.curl(lab.url(HOST, "/01/size-5m-flipped", "https"))
