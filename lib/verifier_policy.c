@@ -74,23 +74,39 @@ int verifier_policy_begin(struct dive_verifier *v, int64_t now)
  * domain that had a policy is let go only by a validated answer. Only a level that had the policy
  * itself counts, and only when the walk comes by. */
 
+static bool is_remembered(struct dive_verifier *v, const struct lookup *l)
+{
+    int64_t value;
+
+    return dive_memory_get(v->options.policies, l->domain, l->answered_at,
+                           v->options.remember_policies, &value, NULL);
+}
+
 /* `l` ends the walk with `policy`; NULL: it proves that there is none. What came from the cache
- * says nothing new: it could be older than what another verification has learned. */
+ * says nothing new, as it could be older than what another verification has learned; but where the
+ * memory knows nothing of the domain (it was kept apart from the cache, and less of it has come
+ * over a restart), it counts from the time when it was stored. */
 static void remember(struct dive_verifier *v, const struct lookup *l,
                      const struct dive_policy *policy)
 {
-    int64_t value;
+    bool covers = policy && (policy->strict || policy->n_scopes > 0);
+    int64_t value, since = l->answered_at;
     int r;
 
-    if (!v->options.policies || l->source != LOOKUP_ASKED)
+    if (!v->options.policies)
         return;
-    if (!policy || (!policy->strict && policy->n_scopes == 0)) {
-        dive_memory_disprove(v->options.policies, l->domain, l->answered_at);
+    if (l->source != LOOKUP_ASKED) {
+        if (!covers || !l->record || is_remembered(v, l))
+            return;
+        since = l->record->stored;
+    }
+    if (!covers) {
+        dive_memory_disprove(v->options.policies, l->domain, since);
         return;
     }
     value = policy->report_only ? DIVE_REMEMBERED_REPORT_ONLY : DIVE_REMEMBERED_ENFORCED;
     /* Without memory the domain is as safe as the drafts make it. */
-    r = dive_memory_put(v->options.policies, l->domain, l->domain, value, l->answered_at);
+    r = dive_memory_put(v->options.policies, l->domain, l->domain, value, since);
     (void)r;
 }
 

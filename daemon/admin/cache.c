@@ -143,6 +143,8 @@ json_t *admin_cache_purge(struct admin *admin, const json_t *request)
 
     if (store == NULL)
         return admin_control_failed(no_cache);
+    if (store_is_released(store))
+        return admin_control_failed("another process is taking over what is stored: ask again");
     if (host != NULL) {
         n = store_purge_host(store, host);
     } else if (key_id != NULL) {

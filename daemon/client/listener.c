@@ -125,6 +125,15 @@ int listener_allow_foreign(struct listener *listener)
     return original_destination_allow_foreign(listener->fd, listener->address.ss_family);
 }
 
+void listener_hold(struct listener *listener, bool held)
+{
+    loop_timer_stop(&listener->resume);
+    if (held)
+        event_del(listener->event);
+    else
+        (void)event_add(listener->event, NULL);
+}
+
 static void listener_destroy(struct loop_node *node)
 {
     struct listener *listener = (struct listener *)((char *)node - offsetof(struct listener, node));

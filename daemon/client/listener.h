@@ -30,6 +30,9 @@ int listener_open(struct worker *worker, unsigned index, const struct config_add
                   int fd) DIVE_MUST_USE;
 /* `tproxy` was switched on by a reload. -1 with errno set. */
 int listener_allow_foreign(struct listener *listener);
+/* Connections wait in the socket, for another process that has it too, until it isn't held any
+ * more. */
+void listener_hold(struct listener *listener, bool held);
 void listener_close(struct listener *listener);
 
 #endif

@@ -129,6 +129,10 @@ static int check_purge(struct exchange *x)
     if (x->worker->shared->store == NULL)
         return exchange_refuse(x, 404, "http_request_error",
                                "nothing is stored: there is no cache");
+    if (store_is_released(x->worker->shared->store))
+        return exchange_refuse(x, 503, "proxy_internal_error",
+                               "another process has taken over what is stored: ask again, on "
+                               "another connection");
     if (!key_of_url(&key, &x->url))
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
     n = store_purge(x->worker->shared->store, &key);

@@ -93,6 +93,33 @@ static int next_signal(const sigset_t *signals, int within_ms)
     return sigtimedwait(signals, NULL, &wait);
 }
 
+/* Another thread reloads or upgrades, which may take long, and the watchdog wants its sign of life
+ * meanwhile: signals that would have to wait for it stay pending. */
+static bool is_busy(struct daemon *daemon)
+{
+    if (pthread_mutex_trylock(&daemon->reload_lock) != 0)
+        return true;
+    pthread_mutex_unlock(&daemon->reload_lock);
+    return false;
+}
+
+static int next_duty(struct daemon *daemon, const sigset_t *signals, int within_ms)
+{
+    sigset_t now = *signals;
+    int number;
+
+    if (is_busy(daemon)) {
+        sigdelset(&now, SIGHUP);
+        sigdelset(&now, SIGUSR2);
+    }
+    number = next_signal(&now, within_ms);
+    if ((number == SIGHUP || number == SIGUSR2) && is_busy(daemon)) {
+        (void)pthread_kill(pthread_self(), number);
+        return 0;
+    }
+    return number;
+}
+
 static void reopen_logs(void)
 {
     if (log_reopen() != 0)
@@ -105,7 +132,7 @@ void daemon_run(struct daemon *daemon, const sigset_t *signals)
 
     daemon->saved_ms = now_ms();
     while (!atomic_load(&daemon->replaced)) {
-        int number = next_signal(signals, wait_ms);
+        int number = next_duty(daemon, signals, wait_ms);
         struct findings findings = {.to_log = true};
         char why[1024];
         pid_t pid;
@@ -177,10 +204,11 @@ static void await_workers(struct daemon *daemon, const sigset_t *signals)
 
 void daemon_stop(struct daemon *daemon, const sigset_t *signals)
 {
-    bool replaced = atomic_load(&daemon->replaced);
+    bool replaced;
 
     pthread_mutex_lock(&daemon->reload_lock);
     daemon->shared.draining = true;
+    replaced = atomic_load(&daemon->replaced); /* an upgrade may just have been under way */
     pthread_mutex_unlock(&daemon->reload_lock);
     if (!replaced)
         notify_stopping();

@@ -8,8 +8,8 @@
  *      has it started, with all listening            reads the configuration, makes a runtime of
  *      sockets (core/upgrade.h)                      it, takes the sockets
  *                             <----- "prepared" -----
- *      saves the state; lets go of the
- *      directory of the store
+ *      stops accepting; saves the state;
+ *      lets go of the directory of the store
  *                             ------- "go" -------->
  *                                                    opens the store, loads the state, starts its
  *                                                    workers and its admin thread: both accept
@@ -17,12 +17,12 @@
  *      tells the service manager who is
  *      the service now
  *                             ------ "yours" ------>
- *      stops accepting; finishes what it             says that it is ready, and starts to save
- *      has, for timeouts.upgrade-drain               the state
+ *      finishes what it has, for                     says that it is ready, and starts to save
+ *      timeouts.upgrade-drain                        the state
  *
- * Sockets are shared, not opened anew: a connection that waits in one is accepted by whoever comes
- * first. "failed WHY" instead of an answer, or the channel's end, and the running daemon takes the
- * store back and goes on.
+ * Sockets are shared, not opened anew: connections wait in them until the successor accepts.
+ * "failed WHY" instead of an answer, or the channel's end, and the running daemon takes the store
+ * back and goes on accepting.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,9 @@
 #include "core/upgrade.h"
 #include "process/daemon.h"
 
-#define START_SECONDS 60 /* for each step of the other side */
+#define START_SECONDS 60 /* for the other side to read its configuration */
+#define READY_SECONDS 15 /* and to start with it: nobody accepts meanwhile */
+#define HOLD_SECONDS 5   /* for workers to stop accepting */
 
 /* ---- the running daemon ---- */
 
@@ -84,12 +86,13 @@ static int handover_collect(struct daemon *daemon, struct handover *out)
 }
 
 /* As upgrade_receive(), with the main thread's other duties done meanwhile. */
-static int receive(struct daemon *daemon, int channel, char out[UPGRADE_MESSAGE_MAX])
+static int receive(struct daemon *daemon, int channel, unsigned seconds,
+                   char out[UPGRADE_MESSAGE_MAX])
 {
     bool is_main = pthread_equal(pthread_self(), daemon->main_thread);
     int n = -1;
 
-    for (unsigned i = 0; i < 2 * START_SECONDS && n < 0; i++) {
+    for (unsigned i = 0; i < 2 * seconds && n < 0; i++) {
         n = upgrade_receive(channel, out, 500);
         if (is_main)
             daemon_tick(daemon);
@@ -98,16 +101,16 @@ static int receive(struct daemon *daemon, int channel, char out[UPGRADE_MESSAGE_
 }
 
 /* The next word of the successor. 0, or a negative DIVE_E* and what it said instead. */
-static int expect(struct daemon *daemon, int channel, const char *word,
+static int expect(struct daemon *daemon, int channel, const char *word, unsigned seconds,
                   char said[UPGRADE_MESSAGE_MAX], char *why, size_t why_size)
 {
     static const char failed[] = "failed ";
-    int n = receive(daemon, channel, said);
+    int n = receive(daemon, channel, seconds, said);
 
     if (n > 0 && strncmp(said, word, strlen(word)) == 0)
         return 0;
     if (n < 0)
-        snprintf(why, why_size, "the new process took longer than %d s", START_SECONDS);
+        snprintf(why, why_size, "the new process took longer than %u s", seconds);
     else if (n == 0)
         snprintf(why, why_size, "the new process ended; what it printed is where this one prints");
     else
@@ -116,30 +119,73 @@ static int expect(struct daemon *daemon, int channel, const char *word,
     return DIVE_E_STATE;
 }
 
-static void hand_over(struct daemon *daemon, int channel, pid_t pid)
+/* No worker accepts, or all do again. DIVE_E_STATE: one of them hangs. */
+static int hold_workers(struct daemon *daemon, bool held)
 {
-    log_info("upgrade", "process %ld has taken over; this one finishes what it has", (long)pid);
+    unsigned waited = 0, n = 0;
+
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_hold(daemon->workers[i], held);
+    while (held && n < daemon->worker_count) {
+        if (worker_is_held(daemon->workers[n])) {
+            n++;
+            continue;
+        }
+        if (waited++ >= HOLD_SECONDS * 1000)
+            return DIVE_E_STATE;
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    return 0;
+}
+
+/* From "yours" on the state is the successor's to save. */
+static int hand_over(struct daemon *daemon, int channel, pid_t pid, char *why, size_t why_size)
+{
+    int r;
+
     notify_main_pid(pid); /* before the other says anything to the service manager */
+    pthread_mutex_lock(&daemon->state_lock);
+    r = upgrade_send(channel, "yours");
+    if (r == 0) {
+        free(daemon->state_directory);
+        daemon->state_directory = NULL;
+    }
+    pthread_mutex_unlock(&daemon->state_lock);
+    if (r != 0) {
+        notify_main_pid(getpid());
+        snprintf(why, why_size, "the new process ended when it had just started");
+        return DIVE_E_STATE;
+    }
     atomic_store(&daemon->replaced, true);
-    daemon_forget_state(daemon);
     admin_disown(daemon->admin);
-    (void)upgrade_send(channel, "yours");
+    log_info("upgrade", "process %ld has taken over; this one finishes what it has", (long)pid);
+    return 0;
 }
 
 static int converse(struct daemon *daemon, int channel, pid_t *pid, char *why, size_t why_size)
 {
     char said[UPGRADE_MESSAGE_MAX];
-    int r = expect(daemon, channel, "prepared", said, why, why_size);
+    int r = expect(daemon, channel, "prepared", START_SECONDS, said, why, why_size);
 
     if (r != 0)
         return r;
-    (void)!daemon_save_state(daemon);
+    if (hold_workers(daemon, true) != 0) {
+        snprintf(why, why_size, "the loop of a worker doesn't turn");
+        return DIVE_E_STATE;
+    }
+    if (daemon_save_state(daemon) != 0) {
+        snprintf(why, why_size,
+                 "the state can't be saved, and the new process would know less of "
+                 "which domains are covered: see the log, and state.directory");
+        return DIVE_E_STATE;
+    }
     if (daemon->shared.store != NULL)
         store_release(daemon->shared.store);
-    r = upgrade_send(channel, "go") == 0 ? expect(daemon, channel, "ready ", said, why, why_size)
-                                         : DIVE_E_STATE;
+    if (upgrade_send(channel, "go") != 0)
+        return DIVE_E_STATE;
+    r = expect(daemon, channel, "ready ", READY_SECONDS, said, why, why_size);
     if (r == 0)
-        hand_over(daemon, channel, *pid = (pid_t)atol(said + strlen("ready ")));
+        r = hand_over(daemon, channel, *pid = (pid_t)atol(said + strlen("ready ")), why, why_size);
     return r;
 }
 
@@ -159,6 +205,8 @@ static int try_upgrade(struct daemon *daemon, pid_t *pid, char *why, size_t why_
         if (r != 0 && daemon->shared.store != NULL && store_is_released(daemon->shared.store) &&
             store_resume(daemon->shared.store) != 0)
             log_error("cache", "out of memory: what is stored stays in memory");
+        if (r != 0)
+            (void)!hold_workers(daemon, false);
     }
     handover_free(&handover);
     return r;

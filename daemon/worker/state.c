@@ -98,9 +98,10 @@ static int make(struct shared *shared, int64_t now, struct buffer *out)
     unsigned char sum[SUM_LEN];
     int r = DIVE_E_NOMEM;
 
+    /* The policies last: they are learned of records. */
     if (buffer_append(out, MAGIC, MAGIC_LEN, STATE_BYTES_MAX) != 0 ||
-        (r = dive_memory_each(shared->policies, put_policy, out)) != 0 ||
-        (r = dive_record_cache_each(shared->records, now, put_record, out)) != 0)
+        (r = dive_record_cache_each(shared->records, now, put_record, out)) != 0 ||
+        (r = dive_memory_each(shared->policies, put_policy, out)) != 0)
         return r;
     if (!checksum(buffer_data(out), buffer_length(out), sum) ||
         buffer_append(out, (const char *)sum, SUM_LEN, STATE_BYTES_MAX) != 0)

@@ -94,6 +94,17 @@ static void worker_begin_drain(struct worker *worker, bool patient, int64_t with
     loop_timer_set(&worker->housekeeping, 1);
 }
 
+static void worker_set_held(struct worker *worker, bool held)
+{
+    struct listener *listener;
+
+    if (held == atomic_load(&worker->held))
+        return;
+    TAILQ_FOREACH (listener, &worker->listeners, link)
+        listener_hold(listener, held);
+    atomic_store(&worker->held, held);
+}
+
 /* ---- reload ---- */
 
 static bool listener_is_at(const struct listener *listener, const struct config_address *address)
@@ -198,7 +209,7 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     int *sockets;
     size_t n;
-    bool drain, patient;
+    bool drain, patient, hold;
     int64_t within_ms;
 
     (void)!read(fd, &count, sizeof(count));
@@ -208,6 +219,7 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     n = worker->mailbox_listen_count;
     drain = worker->mailbox_drain;
     patient = worker->mailbox_patient;
+    hold = worker->mailbox_hold;
     within_ms = worker->mailbox_drain_ms;
     worker->mailbox_drain = false;
     worker->mailbox_runtime = NULL;
@@ -217,6 +229,7 @@ static void worker_on_mail(evutil_socket_t fd, short what, void *arg)
     if (runtime != NULL)
         worker_switch_runtime(worker, runtime, sockets, n);
     free(sockets);
+    worker_set_held(worker, hold);
     if (drain)
         worker_begin_drain(worker, patient, within_ms);
     worker_run_posts(worker);
@@ -299,6 +312,19 @@ int64_t worker_stuck_ms(const struct worker *worker)
 bool worker_has_ended(const struct worker *worker)
 {
     return atomic_load(&worker->ended);
+}
+
+void worker_hold(struct worker *worker, bool held)
+{
+    pthread_mutex_lock(&worker->mailbox_lock);
+    worker->mailbox_hold = held;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    worker_wake(worker);
+}
+
+bool worker_is_held(const struct worker *worker)
+{
+    return atomic_load(&worker->held);
 }
 
 void worker_drain(struct worker *worker, bool patient, int64_t within_ms)

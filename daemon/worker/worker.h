@@ -68,6 +68,7 @@ struct worker {
     bool patient; /* while draining: idle connections may have one more request */
     int64_t drain_until_ms;
     _Atomic int64_t turned_ms; /* when the loop was seen to turn last, CLOCK_MONOTONIC */
+    _Atomic bool held; /* accepts nothing */
     _Atomic bool ended;
 
     pthread_t thread;
@@ -77,7 +78,7 @@ struct worker {
     struct runtime *mailbox_runtime; /* to be switched to */
     int *mailbox_listen;             /* sockets of that runtime's listeners, in their order */
     size_t mailbox_listen_count;
-    bool mailbox_drain, mailbox_patient;
+    bool mailbox_drain, mailbox_patient, mailbox_hold;
     int64_t mailbox_drain_ms;
     TAILQ_HEAD(post_list, worker_post) mailbox_posts;
 };
@@ -98,6 +99,10 @@ int worker_reload(struct worker *worker, struct runtime *runtime, const int *soc
  * `patient`: connections without a request stay open for one more, which is answered with
  * "Connection: close"; otherwise they are closed. May be called again with less patience. */
 void worker_drain(struct worker *worker, bool patient, int64_t within_ms);
+/* From another thread: accept no connections until told otherwise; they wait in the sockets. Done
+ * when worker_is_held() says so. */
+void worker_hold(struct worker *worker, bool held);
+bool worker_is_held(const struct worker *worker);
 /* From any thread: since when its loop hasn't been seen to turn, in milliseconds. About a second is
  * usual. */
 int64_t worker_stuck_ms(const struct worker *worker);

@@ -181,6 +181,31 @@ Test(seen, a_policy_that_disappears_without_a_proof_is_blocked)
     dive_memory_free(&memory);
 }
 
+/* A restart may bring the record and not the memory of it. */
+Test(seen, a_cached_policy_is_learned_where_nothing_is_known)
+{
+    struct lab *lab = remembering();
+
+    cr_assert_eq(dive_record_cache_new(&lab->options.cache, 16, NULL), 0);
+    lab_dns(lab, "_dive.dive.example", DIVE_DNS_SECURE, LAB_POLICY_01 ", cache=100");
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    dive_memory_free(&memory);
+    new_memory(16);
+    lab->options.policies = memory;
+    lab->now += 50;
+    cr_assert_eq(lab_run(lab), DIVE_ACCEPT);
+    cr_assert_eq(dive_memory_entries(memory), 1);
+    gone(lab, DIVE_DNS_INSECURE);
+    lab->now += 51;
+    lab_rejects(lab, "dnssec-unavailable");
+    lab->now = LAB_NOW + 1000;
+    lab_rejects(lab, "dnssec-unavailable");
+    lab->now++;
+    cr_assert_eq(lab_run(lab), DIVE_NOT_SUPPORTED, "it counts from the time of the record");
+    lab_free(lab);
+    dive_memory_free(&memory);
+}
+
 Test(seen, ignored_failures_of_dns_do_not_lose_a_policy)
 {
     struct lab *lab = remembering();
