@@ -2,12 +2,13 @@
 """Rules: who decides about a request, at CONNECT and inside of it; files of rules; divectl rule-test."""
 import json
 import os
+import ssl
 import threading
 import time
 
 import pytest
 import scripted
-from expect import blocked, released
+from expect import blocked, eventually, released
 from test_cache import BIG, CACHE, COVERED, FRESH, is_hit, origin, path  # noqa: F401  fixtures
 from test_verdicts import catalogue  # noqa: F401
 
@@ -104,6 +105,35 @@ def test_what_is_denied_inside_is_not_relayed_unseen(dived, lab):
     s.close()
     entry = tunnel_entry(one)
     assert "denied by the rule in" in entry["error"] and entry["rule"], entry
+
+
+@pytest.mark.parametrize("spelling", ["/01/size-1k", "/%30%31/size-1k", "//01///size-1k", "/./01/size-1k",
+                                      "/x/../01/size-1k", "/%2e/01/size-1k", "/x%2F..%2f01/size-1k"])
+def test_a_path_is_denied_in_all_its_spellings(dived, lab, catalogue, spelling):
+    one = dived(rules=[{"host": HOST, "path": "/01/*", "deny": True}])
+    for scheme in ("http", "https"):
+        response = one.curl("--path-as-is", lab.url(HOST, spelling, scheme))
+        assert response.status == 403 and "denied by the rule in" in response.json["detail"], response
+    # Nor does another spelling get what the rule is not about out of DIVE.
+    one.reload(rules=[{"host": HOST, "path": "/public/*", "mode": "off"}])
+    bad = catalogue["/01/size-1k-flipped"]
+    eventually(lambda: one.curl("--path-as-is", lab.url(HOST, "/public/../01/size-1k-flipped")).reason
+               == "Blocked by DIVE: signature-mismatch", what="the new rules")
+    blocked(one.curl("--path-as-is", lab.url(HOST, "/public/%2e%2e/01/size-1k-flipped")), "signature-mismatch",
+            bad.body)
+
+
+@pytest.mark.parametrize("rules", [[{"host": "plain.lab.example", "splice": True}], []])
+def test_a_spliced_name_inside_of_another_tunnel_ends_it(dived, lab, rules):
+    """The tunnel leads to the host that CONNECT named, whose TLS is opened."""
+    one = dived(interception={"splice": [] if rules else ["plain.lab.example"]}, rules=rules)
+    s, head = one.tunnel(HOST, lab.ports["https"])
+    assert b" 200 " in head, head
+    context = ssl.create_default_context(cafile=lab.origin_ca)
+    with pytest.raises(OSError):
+        context.wrap_socket(s, server_hostname="plain.lab.example")
+    s.close()
+    assert "names plain.lab.example" in tunnel_entry(one)["error"]
 
 
 def test_splice_by_a_rule(dived, lab, catalogue):
