@@ -16,6 +16,7 @@ import proxy as proxymodule
 import pytest
 from conftest import SHORT
 from expect import blocked, eventually, passed, released
+from parent import Parent
 
 NFT = os.path.join(proxymodule.ROOT, "docs", "nft")
 WHY_NOT = netns.why_not()
@@ -405,6 +406,43 @@ def test_other_protocols_can_be_closed(other, net):
             got = proxymodule.read_all(s, 15)
         assert got == b"" and got.how != "timeout"
         assert server.accepted == 0, "the origin was connected to for nothing"
+
+
+# ---- behind a parent proxy ----
+
+REFUSES = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture
+def upstream(net):
+    """A parent proxy on the gateway that refuses whatever it is asked for."""
+    with net.gateway.entered():
+        one = Parent(answer=REFUSES)
+    with one:
+        yield one
+
+
+def test_other_protocols_go_by_the_parent_too(other, net, upstream):
+    one = other(origins={"parent": f"http://127.0.0.1:{upstream.port}"})
+    with Server(net, "203.0.113.12", 80, ssh_like) as server:
+        assert one.talk(b"EHLO me\r\n", "203.0.113.12") == b""
+        assert [r.target for r in upstream.asked("CONNECT")] == ["203.0.113.12:80"]
+        assert server.accepted == 0
+
+
+@pytest.mark.parametrize("patience", [0, 0.6])
+def test_a_rule_for_a_name_has_its_parent_however_late_the_name_comes(other, net, upstream, patience):
+    """The address alone goes straight: a connection may stand already when the name comes."""
+    one = other(rules=[{"host": "plain.lab.example", "parent": f"http://127.0.0.1:{upstream.port}"}])
+    with net.client.connect((net.ORIGIN4, 443)) as raw:
+        time.sleep(patience)
+        context = ssl.create_default_context(cafile=one.ca)
+        with context.wrap_socket(raw, server_hostname="plain.lab.example") as s:
+            s.sendall(b"GET /plain HTTP/1.1\r\nHost: plain.lab.example\r\nConnection: close\r\n\r\n")
+            got = proxymodule.read_all(s, 15)
+    assert b" 502 " in got.split(b"\r\n")[0] and b"plain text" not in got, got[:300]
+    targets = {r.target.rpartition(":")[0] for r in upstream.asked("CONNECT")}
+    assert targets and targets <= {net.ORIGIN4, "plain.lab.example"}, targets
 
 
 # ---- TLS ----
