@@ -68,7 +68,7 @@ struct worker {
     bool patient; /* while draining: idle connections may have one more request */
     int64_t drain_until_ms;
     _Atomic int64_t turned_ms; /* when the loop was seen to turn last, CLOCK_MONOTONIC */
-    _Atomic bool held; /* accepts nothing */
+    _Atomic bool held;         /* accepts nothing */
     _Atomic bool ended;
 
     pthread_t thread;
