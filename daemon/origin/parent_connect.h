@@ -27,7 +27,7 @@ typedef void parent_connect_fn(void *arg, enum dial_result result, int fd, const
 
 /* The bridges of one thread. */
 struct parent_bridges {
-    TAILQ_HEAD(, parent_bridge) list;
+    TAILQ_HEAD(parent_bridge_list, parent_bridge) list;
 };
 
 void parent_bridges_init(struct parent_bridges *bridges);
