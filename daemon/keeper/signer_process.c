@@ -73,7 +73,7 @@ int signer_serve(int fd, struct tls_ca *ca)
 {
     struct server server = {.ca = ca};
     struct signer_request request = {0};
-    struct signer_reply reply;
+    struct signer_reply reply = {0};
     size_t n;
     int length;
 
@@ -81,10 +81,14 @@ int signer_serve(int fd, struct tls_ca *ca)
            request.magic == WIRE_MAGIC) {
         reply.magic = WIRE_MAGIC;
         reply.result = mint(&server, &request, &reply, &n);
+        if (reply.result == DIVE_E_STATE)
+            break; /* without an answer: the next signer gives it, with a session of its own */
         if (wire_send(fd, &reply, offsetof(struct signer_reply, bytes) + n) != 0)
             break;
     }
     tls_mint_free(&server.mint);
+    if (reply.result == DIVE_E_STATE)
+        return DIVE_E_STATE;
     return length == 0 ? 0 : DIVE_E_SYNTAX;
 }
 

@@ -69,11 +69,12 @@ def test_the_signer_is_confined(proxy):
     assert len(os.listdir(f"/proc/{children(proxy.process.pid)['dived-signer']}/fd")) == 4
 
 
-def mint(proxy, lab, name):
+def mint(proxy, lab, name, patience=30):
     """Does a handshake for this name succeed? TLS ends at the proxy, the origin comes later."""
     command = ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port}", "-connect", f"{HOST}:{lab.ports['https']}",
                "-servername", name, "-CAfile", proxy.ca, "-verify_return_error", "-verify_hostname", name]
-    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=patience,
+                          check=False)
     return f"Verified peername: {name}" in done.stdout and "Verify return code: 0" in done.stdout
 
 
@@ -282,6 +283,31 @@ def test_a_key_on_a_token(lab, binary, body, kind):
         if one.process is not None:
             one.process.kill()
         one.remove()
+
+
+def stop(one):
+    if one.process is not None:
+        one.process.kill()
+    one.remove()
+
+
+def test_a_token_that_was_out_and_is_back(lab, binary):
+    """What the signer had of it is gone for good, so another signer asks it anew."""
+    one = token_proxy(lab, binary, "ec")
+    try:
+        one.start()
+        assert mint(one, lab, "before.dive01.example")
+        first = children(one.process.pid)["dived-signer"]
+        tokens, away = (os.path.join(one.directory, name) for name in ("tokens", "away"))
+        os.rename(tokens, away)
+        assert not mint(one, lab, "out.dive01.example")
+        eventually(lambda: not alive(first, "dived-signer"), what="its end")
+        os.rename(away, tokens)
+        eventually(lambda: mint(one, lab, "back.dive01.example"), what="a certificate")
+        assert one.stderr().count("can't be replaced") <= 10
+        assert one.stop() is None
+    finally:
+        stop(one)
 
 
 @pytest.mark.parametrize("uri, says", [
