@@ -12,7 +12,6 @@
  */
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -138,7 +137,6 @@ void signer_process(int fd, const struct keeper_options *options)
     int r;
 
     (void)prctl(PR_SET_NAME, "dived-signer");
-    (void)signal(SIGCHLD, SIG_DFL);
     (void)CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN);
     r = get_key(options, &ca, why, sizeof(why));
     say_hello(fd, r, ca, why);
