@@ -61,14 +61,23 @@ struct audit_store {
     int64_t day; /* whose domains are counted here */
     int64_t day_domains;
     bool damaged;
+    bool passing; /* the last failure was one of the disk or of a lock: it may be over later */
     char why[256];
 };
+
+static bool store_has_no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
 
 static int store_fail(struct audit_store *s, const char *what)
 {
     int code = s->db != NULL ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
 
     s->damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    s->passing = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_BUSY ||
+                 code == SQLITE_LOCKED ||
+                 (code == SQLITE_CANTOPEN && store_has_no_room(sqlite3_system_errno(s->db)));
     snprintf(s->why, sizeof(s->why), "%s: %s", what,
              s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory");
     return DIVE_E_INTERNAL;
@@ -201,7 +210,7 @@ static int store_check(struct audit_store *s, const struct chain_link *anchor)
     else
         snprintf(s->why, sizeof(s->why),
                  "this is a database, but no audit store; it is left alone");
-    s->damaged = false;
+    s->damaged = s->passing = false;
     return DIVE_E_SYNTAX;
 }
 
@@ -220,10 +229,11 @@ static int store_attach(struct audit_store *s, const struct chain_link *anchor)
     struct stat st;
     int fd, r;
 
-    s->damaged = false;
+    s->damaged = s->passing = false;
     /* Made here, for its mode. */
     fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        s->passing = fd < 0 && store_has_no_room(errno);
         snprintf(s->why, sizeof(s->why), "%s",
                  fd < 0 ? strerror(errno) : "this is not a regular file");
         if (fd >= 0)
@@ -323,6 +333,10 @@ int audit_store_open(struct audit_store **out, const char *path, bool succeeds, 
         r = store_attach(s, &beginning);
     if (r != 0 && s->damaged)
         r = audit_store_restart(s);
+    if (r != 0 && s->passing) {
+        store_detach(s); /* audit_store_begin() attaches */
+        r = 0;
+    }
 out:
     if (r != 0) {
         snprintf(why, why_size, "audit.file: %s: %s", path, s->why);
@@ -373,6 +387,11 @@ static int store_follow(struct audit_store *s)
         s->head = s->committed; /* the record of it was turned back: the chain isn't */
     s->rows = (uint64_t)(s->head.number - anchor.number);
     return 0;
+}
+
+bool audit_store_is_attached(const struct audit_store *s)
+{
+    return s->db != NULL;
 }
 
 int audit_store_begin(struct audit_store *s)

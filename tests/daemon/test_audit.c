@@ -417,6 +417,33 @@ Test(test_audit, two_that_prune_at_a_time_leave_an_honest_chain)
     lab_close(&lab);
 }
 
+/* No byte can be written, as on a full disk: a new store, and one that is there already. */
+Test(test_audit, a_full_disk_at_the_start_is_waited_for)
+{
+    struct audit_lab lab;
+    struct audit_store *store;
+    struct rlimit none = {0}, before;
+
+    lab_open(&lab);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    none.rlim_max = before.rlim_max;
+    for (unsigned i = 0; i < 2; i++) {
+        setrlimit(RLIMIT_FSIZE, &none);
+        cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                     lab.why);
+        cr_assert_not(audit_store_is_attached(store));
+        cr_assert_neq(audit_store_begin(store), 0);
+        cr_assert_not(audit_store_is_damaged(store));
+        setrlimit(RLIMIT_FSIZE, &before);
+        store_add(store, 3, 1000, 0);
+        audit_store_close(&store);
+        cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
+        cr_assert_eq(verify(&lab, NULL).rows, 3 * (i + 1));
+    }
+    lab_close(&lab);
+}
+
 Test(test_audit, the_number_of_damaged_files_is_bounded)
 {
     struct audit_lab lab;
