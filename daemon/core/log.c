@@ -29,8 +29,8 @@ static atomic_bool access_off = true;
 static atomic_ulong reported;                     /* of the lost lines */
 static atomic_llong last_report = -WARN_INTERVAL; /* CLOCK_MONOTONIC, seconds */
 
-/* A reload opens logs on a worker's thread, SIGUSR1 reopens them on the main one. Taken before the
- * locks of log_writer.c, whose thread never takes it. */
+/* A reload by divectl opens logs on the admin's thread, SIGUSR1 reopens them on the main one. Taken
+ * before the locks of log_writer.c, whose thread never takes it. */
 static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
 static char *access_target, *error_target; /* what runs, for log_reopen() */
 

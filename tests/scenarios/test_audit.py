@@ -318,10 +318,10 @@ def test_a_full_disk_stops_nothing_and_is_said_once(audited, lab, body, tmp_path
         # Nor does it stop a start.
         fill(disk)
         one.start()
-        eventually(lambda: "events wait in memory" in one.stderr(), 30, "the log of it")
+        eventually(lambda: one.stderr().count("events wait in memory") == 2, 30, "the log of it")
         released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
         os.unlink(disk / "filler")
-        eventually(lambda: "is written again" in one.stderr(), 30, "writing again")
+        eventually(lambda: one.stderr().count("is written again") == 2, 30, "writing again")
         assert "none was altered" in audit(one, "verify")
         assert one.stop() is None
     finally:
