@@ -38,8 +38,8 @@ static const char *const store_sql[STORE_STATEMENTS] = {
     [STORE_INSERT] = AUDIT_SQL_INSERT,
     [STORE_SET_LINK] = "UPDATE chain SET number = ?2, hash = ?3 WHERE place = ?1",
     [STORE_KNOWS_DOMAIN] = "SELECT 1 FROM day_count WHERE day = ?1 AND domain = ?2 LIMIT 1",
-    [STORE_ADD_COUNT] = "INSERT INTO day_count VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO "
-                        "UPDATE SET n = n + excluded.n",
+    [STORE_ADD_COUNT] = ("INSERT INTO day_count VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO "
+                         "UPDATE SET n = n + excluded.n"),
     /* The last row of the oldest segment. */
     [STORE_NTH_NUMBER] =
         "SELECT number, hash, time_ms FROM event ORDER BY number LIMIT 1 OFFSET ?1",
