@@ -38,7 +38,7 @@ struct audit;
 /* Opens the file and starts the writer's thread, which blocks all signals. `options` is copied. 0;
  * DIVE_E_STATE: another daemon writes the file; DIVE_E_SYNTAX: it is something else; DIVE_E_NOMEM,
  * DIVE_E_INTERNAL. *out is NULL then and `why` has a sentence. A file that can't be written at the
- * moment (disk full) is an error at the start only. */
+ * moment (disk full) is no failure: it is logged, and tried again. */
 int audit_start(struct audit **out, const struct audit_options *options, char *why,
                 size_t why_size) DIVE_MUST_USE;
 /* Writes what is queued, if it can be written, and ends the thread. Fine with NULL in *audit. */

@@ -61,14 +61,23 @@ struct audit_store {
     int64_t day; /* whose domains are counted here */
     int64_t day_domains;
     bool damaged;
+    bool passing; /* the last failure was one of the disk or of a lock: it may be over later */
     char why[256];
 };
+
+static bool store_has_no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
 
 static int store_fail(struct audit_store *s, const char *what)
 {
     int code = s->db != NULL ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
 
     s->damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    s->passing = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_BUSY ||
+                 code == SQLITE_LOCKED ||
+                 (code == SQLITE_CANTOPEN && store_has_no_room(sqlite3_system_errno(s->db)));
     snprintf(s->why, sizeof(s->why), "%s: %s", what,
              s->db != NULL ? sqlite3_errmsg(s->db) : "out of memory");
     return DIVE_E_INTERNAL;
@@ -201,7 +210,7 @@ static int store_check(struct audit_store *s, const struct chain_link *anchor)
     else
         snprintf(s->why, sizeof(s->why),
                  "this is a database, but no audit store; it is left alone");
-    s->damaged = false;
+    s->damaged = s->passing = false;
     return DIVE_E_SYNTAX;
 }
 
@@ -220,10 +229,11 @@ static int store_attach(struct audit_store *s, const struct chain_link *anchor)
     struct stat st;
     int fd, r;
 
-    s->damaged = false;
+    s->damaged = s->passing = false;
     /* Made here, for its mode. */
     fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        s->passing = fd < 0 && store_has_no_room(errno);
         snprintf(s->why, sizeof(s->why), "%s",
                  fd < 0 ? strerror(errno) : "this is not a regular file");
         if (fd >= 0)
@@ -323,6 +333,10 @@ int audit_store_open(struct audit_store **out, const char *path, bool succeeds, 
         r = store_attach(s, &beginning);
     if (r != 0 && s->damaged)
         r = audit_store_restart(s);
+    if (r != 0 && s->passing) {
+        store_detach(s); /* audit_store_begin() attaches */
+        r = 0;
+    }
 out:
     if (r != 0) {
         snprintf(why, why_size, "audit.file: %s: %s", path, s->why);
@@ -373,6 +387,11 @@ static int store_follow(struct audit_store *s)
         s->head = s->committed; /* the record of it was turned back: the chain isn't */
     s->rows = (uint64_t)(s->head.number - anchor.number);
     return 0;
+}
+
+bool audit_store_is_attached(const struct audit_store *s)
+{
+    return s->db != NULL;
 }
 
 int audit_store_begin(struct audit_store *s)
@@ -535,22 +554,55 @@ static int store_oldest_segment(struct audit_store *s, struct chain_link *last, 
     return r;
 }
 
-static int store_drop_segment(struct audit_store *s, const struct chain_link *last)
+/* Is there a whole segment at the oldest end that has to go? As store_oldest_segment(). */
+static int store_find_prunable(struct audit_store *s, int64_t max_size, int64_t before_ms,
+                               struct chain_link *last)
 {
-    int r = audit_store_begin(s);
+    int64_t time_ms = 0;
+    int r = store_oldest_segment(s, last, &time_ms);
 
-    if (r != 0)
-        return r;
+    return r > 0 && s->bytes <= (uint64_t)max_size && time_ms >= before_ms ? 0 : r;
+}
+
+/* Within a transaction: the segment that ends there goes, and is the anchor. */
+static int store_drop_segment(struct audit_store *s, const struct chain_link *last, uint64_t *gone)
+{
+    int r;
+
     sqlite3_bind_int64(s->statement[STORE_DELETE], 1, last->number);
     r = store_run(s, STORE_DELETE);
-    if (r == 0) {
-        int gone = sqlite3_changes(s->db);
+    if (r != 0)
+        return r;
+    *gone = (uint64_t)sqlite3_changes(s->db);
+    s->rows -= s->rows >= *gone ? *gone : s->rows;
+    return store_set_link(s, "anchor", last);
+}
 
-        s->rows -= s->rows >= (uint64_t)gone ? (uint64_t)gone : s->rows;
-        r = store_set_link(s, "anchor", last);
+/* One segment: 1, 0 when none has to go, or negative. The first look spares an idle store the
+ * transaction; what it saw may have gone by then, by another process during an upgrade, and an
+ * anchor that moved back would look like rows that were removed: only the second look counts. */
+static int store_prune_segment(struct audit_store *s, int64_t max_size, int64_t before_ms,
+                               uint64_t *gone)
+{
+    struct chain_link last;
+    int r = store_find_prunable(s, max_size, before_ms, &last);
+
+    *gone = 0;
+    if (r <= 0)
+        return r;
+    r = audit_store_begin(s);
+    if (r != 0)
+        return r;
+    store_measure(s);
+    r = store_find_prunable(s, max_size, before_ms, &last);
+    if (r > 0) {
+        r = store_drop_segment(s, &last, gone);
+        if (r == 0)
+            r = audit_store_commit(s);
+        if (r == 0)
+            return 1;
+        *gone = 0;
     }
-    if (r == 0)
-        return audit_store_commit(s);
     audit_store_rollback(s);
     return r;
 }
@@ -564,20 +616,13 @@ int audit_store_prune(struct audit_store *s, int64_t max_size, int64_t before_ms
     if (s->db == NULL)
         return 0;
     for (unsigned i = 0; i < segments; i++) {
-        uint64_t rows = s->rows_committed;
-        struct chain_link last;
-        int64_t time_ms = 0;
+        uint64_t gone;
 
-        r = store_oldest_segment(s, &last, &time_ms);
+        r = store_prune_segment(s, max_size, before_ms, &gone);
         if (r <= 0)
             break;
         r = 0;
-        if (s->bytes <= (uint64_t)max_size && time_ms >= before_ms)
-            break;
-        r = store_drop_segment(s, &last);
-        if (r != 0)
-            break;
-        *pruned += rows - s->rows_committed;
+        *pruned += gone;
     }
     if (*pruned > 0) {
         char sql[96];

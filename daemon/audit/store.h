@@ -25,12 +25,16 @@ struct audit_store;
 
 /* Makes the file (0600) if it isn't there, and checks that it is one of ours. A damaged one is set
  * aside, which is logged, and a new one begun. `succeeds`: the daemon that writes it is about to
- * end; this one writes beside it, and takes the lock when it is let go. DIVE_E_STATE: another
+ * end; this one writes beside it, and takes the lock when it is let go. What can't be read or
+ * written just now (no room on the disk, a lock of another program's) is no failure: the store is
+ * there, not attached, and audit_store_begin() tries again. DIVE_E_STATE: another
  * daemon writes it; DIVE_E_SYNTAX: a database that is no audit store, or of a newer version;
  * DIVE_E_INTERNAL: anything else; `why` has a sentence. *out is NULL then. */
 int audit_store_open(struct audit_store **out, const char *path, bool succeeds, char *why,
                      size_t why_size) DIVE_MUST_USE;
 void audit_store_close(struct audit_store **store);
+/* Is the file open? */
+bool audit_store_is_attached(const struct audit_store *store);
 
 /* A transaction around what follows: rows, counts. On failure nothing of it has happened, and the
  * same may be tried again later. audit_store_why() has a sentence. */

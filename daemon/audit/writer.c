@@ -90,7 +90,7 @@ static int writer_write(struct audit_writer *w)
     struct audit_event *event;
     int r;
 
-    if (w->n_batch == 0 && !w->has_counts)
+    if (w->n_batch == 0 && !w->has_counts && audit_store_is_attached(w->store))
         return 0;
     r = audit_store_begin(w->store);
     if (r != 0)

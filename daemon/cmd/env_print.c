@@ -12,6 +12,7 @@
 static const struct env_shell {
     const char *name, *usage, *before, *between;
     const char *special, *escaped[2];
+    bool typographic; /* U+2018 to U+201B end a string as ' does, and are doubled as well */
 } env_shells[] = {
     {"sh", "eval \"$(divectl env)\"", "export ", "=", "'", {"'\\''", NULL}},
     {"fish", "divectl env --shell fish | source", "set -gx ", " ", "'\\", {"\\'", "\\\\"}},
@@ -20,7 +21,8 @@ static const struct env_shell {
      "$env:",
      " = ",
      "'",
-     {"''", NULL}},
+     {"''", NULL},
+     true},
 };
 
 static const struct env_shell *shell_find(const char *name)
@@ -31,16 +33,25 @@ static const struct env_shell *shell_find(const char *name)
     return NULL;
 }
 
+static bool is_quotation_mark(const char *utf8)
+{
+    return utf8[0] == '\xe2' && utf8[1] == '\x80' && utf8[2] >= '\x98' && utf8[2] <= '\x9b';
+}
+
 static void print_quoted(const struct env_shell *shell, const char *text)
 {
     putchar('\'');
     for (; *text != '\0'; text++) {
         const char *special = strchr(shell->special, *text);
 
-        if (special != NULL)
+        if (shell->typographic && is_quotation_mark(text)) {
+            printf("%.3s%.3s", text, text);
+            text += 2;
+        } else if (special != NULL) {
             fputs(shell->escaped[special - shell->special], stdout);
-        else
+        } else {
             putchar(*text);
+        }
     }
     putchar('\'');
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * paths: which files a configuration names, by the table: a new key with a path is among them
- * without a word here.
+ * without a word here. And those in libunbound's own options.
  */
 #include <stdio.h>
 #include <string.h>
@@ -58,11 +58,32 @@ static void visit_entries(const struct walk *walk, const struct schema_key *item
     }
 }
 
+/* Options of libunbound name files of its own: root-hints, trust-anchor-file, tls-cert-bundle, and
+ * more of them in each release. So by their values: nothing else in them begins with a slash. */
+static void visit_unbound(const struct walk *walk, const struct config *cfg)
+{
+    static const char *const written[] = {"auto-trust-anchor-file", "logfile"};
+
+    for (size_t i = 0; i < cfg->dns.unbound.n; i++) {
+        const struct config_option *option = &cfg->dns.unbound.v[i];
+        unsigned flags = 0;
+
+        if (option->name == NULL || option->value == NULL || option->value[0] != '/')
+            continue;
+        for (size_t j = 0; j < sizeof(written) / sizeof(written[0]); j++)
+            if (strcmp(option->name, written[j]) == 0)
+                flags = SCHEMA_WRITTEN;
+        if (strspn(option->value, "/") < strlen(option->value)) /* never all there is */
+            walk->fn(walk->arg, option->value, flags);
+    }
+}
+
 void config_each_path(const struct config *cfg, config_path_fn *fn, void *arg)
 {
     const struct walk walk = {fn, arg};
 
     fn(arg, cfg->file, 0);
+    visit_unbound(&walk, cfg);
     for (size_t i = 0; i < schema_count; i++) {
         const struct schema_key *key = &schema[i];
 

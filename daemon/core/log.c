@@ -8,6 +8,7 @@
 #include "core/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,8 +29,10 @@ static atomic_bool access_off = true;
 static atomic_ulong reported;                     /* of the lost lines */
 static atomic_llong last_report = -WARN_INTERVAL; /* CLOCK_MONOTONIC, seconds */
 
-/* What runs, for log_reopen(). */
-static char *access_target, *error_target;
+/* A reload by divectl opens logs on the admin's thread, SIGUSR1 reopens them on the main one. Taken
+ * before the locks of log_writer.c, whose thread never takes it. */
+static pthread_mutex_t target_lock = PTHREAD_MUTEX_INITIALIZER;
+static char *access_target, *error_target; /* what runs, for log_reopen() */
 
 /* ---- opening ---- */
 
@@ -50,7 +53,7 @@ static void swap(enum log_stream stream, struct log_sink *opened)
     log_sink_close(opened);
 }
 
-int log_open(const char *access_path, const char *error_path)
+static int open_targets(const char *access_path, const char *error_path)
 {
     struct log_sink access_sink, error_sink = {.fd = -1};
     int r = -1;
@@ -74,14 +77,23 @@ out:
     return r;
 }
 
-/* Targets change in log_open() alone, which the same thread calls: reading them needs no lock. */
-int log_reopen(void)
+int log_open(const char *access_path, const char *error_path)
+{
+    int r;
+
+    pthread_mutex_lock(&target_lock);
+    r = open_targets(access_path, error_path);
+    pthread_mutex_unlock(&target_lock);
+    return r;
+}
+
+static int reopen_targets(void)
 {
     char *access_path = access_target, *error_path = error_target;
     int r;
 
-    access_target = error_target = NULL; /* log_open() takes copies, and frees what it finds */
-    r = log_open(access_path, error_path);
+    access_target = error_target = NULL; /* open_targets() takes copies, and frees what it finds */
+    r = open_targets(access_path, error_path);
     if (r == 0) {
         free(access_path);
         free(error_path);
@@ -93,6 +105,16 @@ int log_reopen(void)
     return r;
 }
 
+int log_reopen(void)
+{
+    int r;
+
+    pthread_mutex_lock(&target_lock);
+    r = reopen_targets();
+    pthread_mutex_unlock(&target_lock);
+    return r;
+}
+
 void log_close(void)
 {
     struct log_sink off = {.fd = -1};
@@ -100,11 +122,13 @@ void log_close(void)
 
     log_flush();
     log_stop_writer();
+    pthread_mutex_lock(&target_lock);
     atomic_store(&access_off, true);
     swap(LOG_STREAM_ACCESS, &off);
     swap(LOG_STREAM_ERROR, &standard);
     (void)!remember(&access_target, NULL);
     (void)!remember(&error_target, NULL);
+    pthread_mutex_unlock(&target_lock);
 }
 
 /* ---- lines of the error log ---- */

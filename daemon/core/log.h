@@ -30,7 +30,7 @@ void log_set_level(enum log_level level);
 /* Paths; "-" is standard output for the access log, standard error for the error log; NULL turns
  * the access log off. Or journald ("journald", "journald:/socket"), or syslog ("syslog",
  * "syslog:/socket", "syslog:udp:ip:port", "syslog:tcp:ip:port"), which needn't be there yet. 0 or
- * -1 with errno set, and then nothing changed. */
+ * -1 with errno set, and then nothing changed. Any thread; calls of the three take turns. */
 int log_open(const char *access_path, const char *error_path) __attribute__((warn_unused_result));
 int log_reopen(void) __attribute__((warn_unused_result));
 void log_close(void);

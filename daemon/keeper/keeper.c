@@ -113,9 +113,9 @@ bool keeper_is_gone(struct keeper *keeper)
 }
 
 /* A late answer would be taken for that of the next question: after a failure there is no next. */
-static int ask(struct keeper *keeper, int *fd)
+static int ask(struct keeper *keeper, uint32_t end, uint32_t *id, int *fd)
 {
-    const struct keeper_request request = {WIRE_MAGIC};
+    const struct keeper_request request = {WIRE_MAGIC, end};
     struct keeper_reply reply = {0};
     int n = -1, r = DIVE_E_STATE;
 
@@ -130,24 +130,43 @@ static int ask(struct keeper *keeper, int *fd)
         keeper->fd = -1;
     }
     pthread_mutex_unlock(&keeper->lock);
-    if (r == 0 && *fd < 0)
-        r = DIVE_E_INTERNAL;
+    *id = reply.id;
     return r;
 }
 
-int keeper_new_signer(struct keeper *keeper, int *fd, struct signer_hello *hello, size_t *n,
-                      char *why, size_t why_size)
+void keeper_end_signer(struct keeper *keeper, struct signer_process *signer)
 {
-    int r = ask(keeper, fd), length = 0;
+    uint32_t id;
+    int fd;
+
+    if (signer->fd >= 0)
+        close(signer->fd);
+    signer->fd = -1;
+    (void)!ask(keeper, signer->id, &id, &fd); /* a keeper that is gone has taken it along */
+    if (fd >= 0)
+        close(fd);
+}
+
+int keeper_new_signer(struct keeper *keeper, struct signer_process *out, struct signer_hello *hello,
+                      size_t *n, char *why, size_t why_size)
+{
+    int r = ask(keeper, 0, &out->id, &out->fd), length = 0;
 
     *n = 0;
+    if (r == 0 && out->fd < 0)
+        r = DIVE_E_INTERNAL;
     if (r != 0) {
         snprintf(why, why_size, "the process that keeps the CA's key doesn't answer");
         return DIVE_E_STATE;
     }
-    if (set_patience(*fd, KEEPER_SECONDS) == 0)
-        length = wire_receive(*fd, hello, sizeof(*hello));
-    if (length <= (int)offsetof(struct signer_hello, bytes) || hello->magic != WIRE_MAGIC) {
+    if (set_patience(out->fd, KEEPER_SECONDS) == 0)
+        length = wire_receive(out->fd, hello, sizeof(*hello));
+    if (length < 0) {
+        snprintf(why, why_size,
+                 "the process that has the CA's key has got nowhere with it "
+                 "(a token that hangs?)");
+        r = DIVE_E_STATE;
+    } else if (length <= (int)offsetof(struct signer_hello, bytes) || hello->magic != WIRE_MAGIC) {
         snprintf(why, why_size, "the process that has the CA's key ended as it started");
         r = DIVE_E_STATE;
     } else if (hello->result != 0) {
@@ -156,12 +175,10 @@ int keeper_new_signer(struct keeper *keeper, int *fd, struct signer_hello *hello
         r = hello->result;
     } else {
         *n = (size_t)length - offsetof(struct signer_hello, bytes);
-        r = set_patience(*fd, SIGNER_SECONDS);
+        r = set_patience(out->fd, SIGNER_SECONDS);
     }
-    if (r != 0) {
-        close(*fd);
-        *fd = -1;
-    }
+    if (r != 0)
+        keeper_end_signer(keeper, out);
     return r;
 }
 
@@ -175,7 +192,8 @@ int keeper_ca(struct keeper *keeper, const char *ca_certificate, const char *ca_
 {
     struct signer_hello *hello = calloc(1, sizeof(*hello));
     struct tls_ca_remote remote;
-    int fd = -1, r = DIVE_E_NOMEM;
+    struct signer_process process;
+    int r = DIVE_E_NOMEM;
     size_t n;
 
     *out = NULL;
@@ -189,10 +207,10 @@ int keeper_ca(struct keeper *keeper, const char *ca_certificate, const char *ca_
                  "the old places don't");
         goto out;
     }
-    r = keeper_new_signer(keeper, &fd, hello, &n, why, why_size);
+    r = keeper_new_signer(keeper, &process, hello, &n, why, why_size);
     if (r != 0)
         goto out;
-    r = signer_new(&remote, keeper, fd, hello->bytes, n);
+    r = signer_new(&remote, keeper, &process, hello->bytes, n);
     if (r != 0) {
         snprintf(why, why_size, "out of memory");
         goto out;

@@ -9,10 +9,11 @@
  *           `- signer        one for each loaded CA: reads the key, gives everything up, makes
  *                            certificates for hosts, and can do nothing else signer_process.c
  *
- * The keeper is forked before the daemon has a thread, a socket, or the key. A signer that dies is
- * replaced when the next certificate is wanted; until then, and when it can't be, the handshake
- * with the client fails: nothing is passed on unseen for it. Signers end with the last use of their
- * CA, the keeper with the daemon, and both with a daemon that is killed.
+ * The keeper is forked before the daemon has a thread, a socket, or the key. A signer that doesn't
+ * answer is killed by the keeper, since the daemon may not. One that is gone is replaced when the
+ * next certificate is wanted; until then, and when it can't be, the handshake with the client
+ * fails: nothing is passed on unseen for it. Signers end with the last use of their CA, the keeper
+ * with the daemon, and both with a daemon that is killed.
  */
 #ifndef DIVED_KEEPER_KEEPER_H
 #define DIVED_KEEPER_KEEPER_H

@@ -12,7 +12,6 @@
  */
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -73,7 +72,7 @@ int signer_serve(int fd, struct tls_ca *ca)
 {
     struct server server = {.ca = ca};
     struct signer_request request = {0};
-    struct signer_reply reply;
+    struct signer_reply reply = {0};
     size_t n;
     int length;
 
@@ -81,10 +80,14 @@ int signer_serve(int fd, struct tls_ca *ca)
            request.magic == WIRE_MAGIC) {
         reply.magic = WIRE_MAGIC;
         reply.result = mint(&server, &request, &reply, &n);
+        if (reply.result == DIVE_E_STATE)
+            break; /* without an answer: the next signer gives it, with a session of its own */
         if (wire_send(fd, &reply, offsetof(struct signer_reply, bytes) + n) != 0)
             break;
     }
     tls_mint_free(&server.mint);
+    if (reply.result == DIVE_E_STATE)
+        return DIVE_E_STATE;
     return length == 0 ? 0 : DIVE_E_SYNTAX;
 }
 
@@ -134,7 +137,6 @@ void signer_process(int fd, const struct keeper_options *options)
     int r;
 
     (void)prctl(PR_SET_NAME, "dived-signer");
-    (void)signal(SIGCHLD, SIG_DFL);
     (void)CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN);
     r = get_key(options, &ca, why, sizeof(why));
     say_hello(fd, r, ca, why);

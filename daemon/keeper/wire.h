@@ -4,8 +4,8 @@
  * folder and its tests. All sockets are SOCK_SEQPACKET: a message is whole or not there; numbers
  * are in the machine's own order, as both ends are one program.
  *
- *      daemon -> keeper      keeper_request   "a signer, please"
- *      keeper -> daemon      keeper_reply     a socket to it beside it (SCM_RIGHTS)
+ *      daemon -> keeper      keeper_request   "a signer, please", or "end that one"
+ *      keeper -> daemon      keeper_reply     a socket to it beside it (SCM_RIGHTS), or "done"
  *      signer -> daemon      signer_hello     once: its CA's certificates, or why it has none
  *      daemon -> signer      signer_request   a name, and the key that it is to be certified for
  *      signer -> daemon      signer_reply     the certificate, or an error
@@ -29,11 +29,13 @@
 
 struct keeper_request {
     uint32_t magic;
+    uint32_t end; /* 0: a new signer is wanted; else the id of one that doesn't answer */
 };
 
 struct keeper_reply {
     uint32_t magic;
     int32_t result; /* 0, or a negative DIVE_E* and no socket */
+    uint32_t id;    /* of the new signer, never 0, and never given again */
 };
 
 struct signer_hello {

@@ -83,8 +83,8 @@ const struct tls_ca_remote *tls_ca_remote(const struct tls_ca *ca);
 STACK_OF(X509) * tls_ca_chain(const struct tls_ca *ca);
 /* SHA-256 of the certificate, upper-case hex with colons, as `openssl x509 -fingerprint` prints. */
 const char *tls_ca_fingerprint(const struct tls_ca *ca);
-/* Signs with the key that is here, SHA-256. DIVE_E_STATE: it isn't. DIVE_E_NOMEM, DIVE_E_INTERNAL.
- */
+/* Signs with the key that is here, SHA-256. DIVE_E_STATE: it isn't, or its token can't be used any
+ * more. DIVE_E_NOMEM, DIVE_E_INTERNAL. */
 int tls_ca_sign(const struct tls_ca *ca, X509 *certificate) DIVE_MUST_USE;
 time_t tls_ca_not_before(const struct tls_ca *ca);
 time_t tls_ca_not_after(const struct tls_ca *ca);

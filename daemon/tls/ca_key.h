@@ -33,7 +33,8 @@ void ca_key_free(struct ca_key **key); /* NULLs *key */
 bool ca_key_matches(struct ca_key *key, EVP_PKEY *public_key);
 
 /* Signs with SHA-256: ECDSA, or RSA with PKCS#1 v1.5 padding (RFC 5758, RFC 4055). `public_key` is
- * the CA's. One thread at a time for one certificate. DIVE_E_NOMEM, DIVE_E_INTERNAL. */
+ * the CA's. One thread at a time for one certificate. DIVE_E_NOMEM, DIVE_E_INTERNAL; DIVE_E_STATE:
+ * the token refused, see token_sign(). */
 int ca_key_sign(struct ca_key *key, EVP_PKEY *public_key, X509 *certificate) DIVE_MUST_USE;
 
 /* The whole of a file of at most 1 MiB; *out is the caller's (BIO_free), of secure memory for a

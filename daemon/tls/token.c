@@ -330,7 +330,7 @@ int token_sign(struct token *token, CK_MECHANISM *mechanisms, size_t n_mechanism
         rv = token->module->C_Sign(token->session, (CK_BYTE_PTR)data, n, signature, &length);
     pthread_mutex_unlock(&token->lock);
     if (rv != CKR_OK)
-        return DIVE_E_INTERNAL;
+        return DIVE_E_STATE;
     *size = length;
     return 0;
 }

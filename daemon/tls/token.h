@@ -48,8 +48,9 @@ int token_public_attribute(struct token *token, CK_ATTRIBUTE_TYPE type, void *ou
                            size_t *n) DIVE_MUST_USE;
 
 /* Signs `n` bytes by one of `mechanisms`: the first one that the token takes. *size is what
- * `signature` holds, then what was written. DIVE_E_INTERNAL: the module refused. Calls from several
- * threads take turns at the token's session. */
+ * `signature` holds, then what was written. DIVE_E_STATE: the module refused; when the token was
+ * taken out meanwhile its session is gone for good, also when it is put back (PKCS#11 v2.40,
+ * section 5.6). Calls from several threads take turns at the token's session. */
 int token_sign(struct token *token, CK_MECHANISM *mechanisms, size_t n_mechanisms, const void *data,
                size_t n, void *signature, size_t *size) DIVE_MUST_USE;
 

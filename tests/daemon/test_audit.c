@@ -7,10 +7,14 @@
 
 #include <criterion/criterion.h>
 #include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "audit/private.h"
@@ -360,6 +364,83 @@ Test(test_audit, a_successor_writes_beside_its_predecessor_into_one_chain)
     audit_store_close(&two);
     cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
     cr_assert_eq(verify(&lab, NULL).rows, 7);
+    lab_close(&lab);
+}
+
+struct prune_job {
+    struct audit_store *store;
+    atomic_bool started;
+};
+
+static void *prune_one(void *arg)
+{
+    struct prune_job *job = arg;
+    uint64_t n;
+
+    atomic_store(&job->started, true);
+    (void)!audit_store_prune(job->store, 1 << 30, 5000, 1, &n); /* busy for too long: also right */
+    return NULL;
+}
+
+/* It has looked at the oldest segment and waits for the write lock, while another process prunes
+ * two. The anchor must not go back to the first of them. */
+Test(test_audit, two_that_prune_at_a_time_leave_an_honest_chain)
+{
+    struct audit_lab lab;
+    struct prune_job job = {0};
+    pthread_t thread;
+    sqlite3 *other;
+
+    lab_open(&lab);
+    cr_assert_eq(audit_store_open(&job.store, lab.file, false, lab.why, sizeof(lab.why)), 0);
+    store_add(job.store, 2 * STORE_SEGMENT, 1000, 0);
+    store_add(job.store, 5, 9000, 0);
+    cr_assert_eq(sqlite3_open(lab.file, &other), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    cr_assert_eq(pthread_create(&thread, NULL, prune_one, &job), 0);
+    while (!atomic_load(&job.started))
+        usleep(1000);
+    usleep(200000);
+    cr_assert_eq(sqlite3_exec(other,
+                              "UPDATE chain SET number = 512, hash = (SELECT hash FROM event WHERE "
+                              "number = 512) WHERE place = 'anchor';"
+                              "DELETE FROM event WHERE number <= 512; COMMIT",
+                              NULL, NULL, NULL),
+                 SQLITE_OK, "%s", sqlite3_errmsg(other));
+    pthread_join(thread, NULL);
+    sqlite3_close(other);
+    cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
+    cr_assert_eq(verify(&lab, NULL).anchor.number, 512);
+    store_add(job.store, 1, 9000, 0);
+    audit_store_close(&job.store);
+    cr_assert_eq(verify(&lab, NULL).rows, 6);
+    lab_close(&lab);
+}
+
+/* No byte can be written, as on a full disk: a new store, and one that is there already. */
+Test(test_audit, a_full_disk_at_the_start_is_waited_for)
+{
+    struct audit_lab lab;
+    struct audit_store *store;
+    struct rlimit none = {0}, before;
+
+    lab_open(&lab);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    none.rlim_max = before.rlim_max;
+    for (unsigned i = 0; i < 2; i++) {
+        setrlimit(RLIMIT_FSIZE, &none);
+        cr_assert_eq(audit_store_open(&store, lab.file, false, lab.why, sizeof(lab.why)), 0, "%s",
+                     lab.why);
+        cr_assert_not(audit_store_is_attached(store));
+        cr_assert_neq(audit_store_begin(store), 0);
+        cr_assert_not(audit_store_is_damaged(store));
+        setrlimit(RLIMIT_FSIZE, &before);
+        store_add(store, 3, 1000, 0);
+        audit_store_close(&store);
+        cr_assert_eq(verify(&lab, NULL).walk.fault, CHAIN_NONE);
+        cr_assert_eq(verify(&lab, NULL).rows, 3 * (i + 1));
+    }
     lab_close(&lab);
 }
 

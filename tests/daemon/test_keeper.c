@@ -343,3 +343,70 @@ Test(keeper, a_keeper_that_is_killed_is_noticed, .timeout = 60)
                  DIVE_E_STATE);
     keeper_stop(&keeper);
 }
+
+/* The number of the keeper's only child, 0 when it has none. */
+static int only_signer(void)
+{
+    char path[64], text[512] = "";
+    int pid = (int)getpid();
+
+    for (int i = 0; i < 2; i++) {
+        FILE *children;
+
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+        children = fopen(path, "r");
+        if (children == NULL)
+            cr_skip_test("this kernel doesn't list children");
+        text[0] = '\0';
+        pid = fgets(text, sizeof text, children) != NULL ? atoi(text) : 0;
+        fclose(children);
+        if (pid == 0)
+            return 0;
+    }
+    return pid;
+}
+
+static double mint_seconds(struct tls_mint *mint, int wanted)
+{
+    struct timespec a, b;
+    X509 *certificate = NULL;
+
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    cr_assert_eq(tls_mint_certificate(mint, "a.example", time(NULL), &certificate), wanted);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    X509_free(certificate);
+    return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+}
+
+/* Whoever asks first waits for it; then it is killed, there is quiet, and another one takes over.
+ */
+Test(keeper, a_signer_that_hangs_is_killed_and_nobody_else_waits, .timeout = 120)
+{
+    struct keeper *keeper;
+    struct tls_ca *ca;
+    struct tls_mint *mint;
+    X509 *certificate = NULL;
+    int hung;
+
+    start(&keeper);
+    ca = get_ca(keeper);
+    cr_assert_eq(tls_mint_new(&mint, ca, 24), 0);
+    (void)mint_seconds(mint, 0);
+    hung = only_signer();
+    cr_assert_eq(kill(hung, SIGSTOP), 0);
+    cr_assert_geq(mint_seconds(mint, DIVE_E_STATE), SIGNER_SECONDS - 1);
+    cr_assert_lt(mint_seconds(mint, DIVE_E_STATE), SIGNER_SECONDS - 1);
+    for (int i = 0; i < 500 && kill(hung, 0) == 0; i++)
+        usleep(20000);
+    cr_assert_eq(kill(hung, 0), -1, "it is killed and reaped");
+    for (int i = 0; i < 500 && certificate == NULL; i++) {
+        usleep(20000);
+        (void)!tls_mint_certificate(mint, "a.example", time(NULL), &certificate);
+    }
+    cr_assert_not_null(certificate);
+    cr_assert_neq(only_signer(), 0);
+    X509_free(certificate);
+    tls_mint_free(&mint);
+    tls_ca_free(&ca);
+    keeper_stop(&keeper);
+}

@@ -321,3 +321,27 @@ Test(test_log, threads_and_reopening)
     cr_assert_eq(lines, 2000);
     log_close();
 }
+
+static void *open_many(void *arg)
+{
+    for (int i = 0; i < 300; i++)
+        cr_assert_eq(log_open(arg, arg), 0);
+    return NULL;
+}
+
+/* A reload and SIGUSR1 come on two threads. */
+Test(test_log, opening_and_reopening_take_turns)
+{
+    static char paths[2][128];
+    pthread_t threads[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof(paths[i]), "%s", in_folder(i == 0 ? "error" : "error.1"));
+        cr_assert_eq(pthread_create(&threads[i], NULL, open_many, paths[i]), 0);
+    }
+    for (int i = 0; i < 300; i++)
+        cr_assert_eq(log_reopen(), 0);
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    log_close();
+}

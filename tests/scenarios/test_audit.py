@@ -285,6 +285,13 @@ def test_a_store_locked_by_another_loses_nothing_when_it_is_let_go(audited, lab,
     assert "4 rows" in audit(one, "verify")
 
 
+def fill(disk):
+    with contextlib.suppress(OSError), open(disk / "filler", "wb") as f:
+        while True:
+            f.write(b"x" * 4096)
+            f.flush()
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None,
                     reason="needs root, for a small file system")
 def test_a_full_disk_stops_nothing_and_is_said_once(audited, lab, body, tmp_path):
@@ -298,10 +305,7 @@ def test_a_full_disk_stops_nothing_and_is_said_once(audited, lab, body, tmp_path
         one = audited(audit={"file": str(disk / "audit.db"), "queue": 16})
         fail(one, lab, 1)
         some_rows(one, 1)  # the store is made
-        with contextlib.suppress(OSError), open(disk / "filler", "wb") as f:
-            while True:
-                f.write(b"x" * 4096)
-                f.flush()
+        fill(disk)
         fail(one, lab, 40)
         released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
         eventually(lambda: "events wait in memory" in one.stderr(), 30, "the log of it")
@@ -309,6 +313,15 @@ def test_a_full_disk_stops_nothing_and_is_said_once(audited, lab, body, tmp_path
         eventually(lambda: "is written again" in one.stderr(), 30, "writing again")
         assert "events were lost" in one.stderr(), "the queue of 16 was full"
         assert one.stderr().count("events wait in memory") == 1
+        assert "none was altered" in audit(one, "verify")
+        assert one.stop() is None
+        # Nor does it stop a start.
+        fill(disk)
+        one.start()
+        eventually(lambda: one.stderr().count("events wait in memory") == 2, 30, "the log of it")
+        released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
+        os.unlink(disk / "filler")
+        eventually(lambda: one.stderr().count("is written again") == 2, 30, "writing again")
         assert "none was altered" in audit(one, "verify")
         assert one.stop() is None
     finally:

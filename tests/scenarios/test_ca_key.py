@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The CA's private key: in a process of its own, on a token, from systemd; and what happens when that process dies."""
+import contextlib
 import datetime
 import os
 import re
@@ -69,11 +70,12 @@ def test_the_signer_is_confined(proxy):
     assert len(os.listdir(f"/proc/{children(proxy.process.pid)['dived-signer']}/fd")) == 4
 
 
-def mint(proxy, lab, name):
+def mint(proxy, lab, name, patience=30):
     """Does a handshake for this name succeed? TLS ends at the proxy, the origin comes later."""
     command = ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port}", "-connect", f"{HOST}:{lab.ports['https']}",
                "-servername", name, "-CAfile", proxy.ca, "-verify_return_error", "-verify_hostname", name]
-    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=patience,
+                          check=False)
     return f"Verified peername: {name}" in done.stdout and "Verify return code: 0" in done.stdout
 
 
@@ -282,6 +284,120 @@ def test_a_key_on_a_token(lab, binary, body, kind):
         if one.process is not None:
             one.process.kill()
         one.remove()
+
+
+def stop(one):
+    if one.process is not None:
+        one.process.kill()
+    one.remove()
+
+
+def test_a_token_that_was_out_and_is_back(lab, binary):
+    """What the signer had of it is gone for good, so another signer asks it anew."""
+    one = token_proxy(lab, binary, "ec")
+    try:
+        one.start()
+        assert mint(one, lab, "before.dive01.example")
+        first = children(one.process.pid)["dived-signer"]
+        tokens, away = (os.path.join(one.directory, name) for name in ("tokens", "away"))
+        os.rename(tokens, away)
+        assert not mint(one, lab, "out.dive01.example")
+        eventually(lambda: not alive(first, "dived-signer"), what="its end")
+        os.rename(away, tokens)
+        eventually(lambda: mint(one, lab, "back.dive01.example"), what="a certificate")
+        assert one.stderr().count("can't be replaced") <= 10
+        assert one.stop() is None
+    finally:
+        stop(one)
+
+
+# SoftHSM, but whoever signs waits as long as there is a file $TOKEN_HANGS.
+HANGING = r"""
+#include <dlfcn.h>
+#include <p11-kit/pkcs11.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static CK_FUNCTION_LIST list, *real;
+
+static CK_RV hang(CK_SESSION_HANDLE s, CK_BYTE_PTR data, CK_ULONG n, CK_BYTE_PTR out, CK_ULONG_PTR size)
+{
+    while (access(getenv("TOKEN_HANGS"), F_OK) == 0)
+        usleep(20000);
+    return real->C_Sign(s, data, n, out, size);
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out)
+{
+    void *module = dlopen("%s", RTLD_NOW);
+    CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
+    CK_RV rv = get(&real);
+
+    list = *real;
+    list.C_Sign = hang;
+    *out = &list;
+    return rv;
+}
+"""
+
+
+def hanging_proxy(lab, binary):
+    one = token_proxy(lab, binary, "ec")
+    source, module = (os.path.join(one.directory, name) for name in ("module.c", "module.so"))
+    with open(source, "w", encoding="ascii") as f:
+        f.write(HANGING % SOFTHSM)
+    flags = subprocess.run(["pkg-config", "--cflags", "p11-kit-1"], check=True, capture_output=True, text=True).stdout
+    subprocess.run(["cc", "-shared", "-fPIC", *flags.split(), "-o", module, source, "-ldl"], check=True)
+    one.environment["TOKEN_HANGS"] = os.path.join(one.directory, "hangs")
+    key = one.changes["interception"]["ca-key"]
+    one.changes["interception"] = {"ca-key": f"{key}&module-path={module}"}
+    return one
+
+
+def test_a_token_that_hangs_keeps_one_worker_waiting_at_most(lab, binary, body):
+    one = hanging_proxy(lab, binary)
+    try:
+        one.start()
+        released(one.curl(lab.url(HOST, GOOD, "https")), body[GOOD])
+        hung = children(one.process.pid)["dived-signer"]
+        with open(one.environment["TOKEN_HANGS"], "w", encoding="ascii"):
+            pass
+        assert not mint(one, lab, "first.dive01.example")
+        assert "didn't answer within 5 seconds" in one.stderr()
+        eventually(lambda: not alive(hung, "dived-signer"), what="the end of the one that hangs")
+        # The next one hangs too. Who waits for it doesn't keep the others.
+        started = lambda: [name for name in names(one.process.pid) if name == "dived-signer"]
+        tries, quick, done = [], [], threading.Event()
+
+        def insist():
+            while not done.is_set():
+                tries.append(mint(one, lab, f"n{len(tries)}.dive01.example"))
+
+        def try_once(n):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                quick.append(mint(one, lab, f"q{n}.dive01.example", 6))
+
+        insistent = threading.Thread(target=insist)
+        insistent.start()
+        try:
+            eventually(started, what="another signer")
+            # The kernel spreads them over both workers: those of one wait, the others' don't.
+            once = [threading.Thread(target=try_once, args=(n,)) for n in range(16)]
+            for thread in once:
+                thread.start()
+            for thread in once:
+                thread.join()
+            assert quick and not any(quick + tries), (quick, tries)
+            assert len(started()) == 1
+            os.unlink(one.environment["TOKEN_HANGS"])
+            eventually(lambda: any(tries), what="a certificate")
+        finally:
+            done.set()
+            insistent.join()
+        assert mint(one, lab, "last.dive01.example")
+        assert one.stop() is None
+    finally:
+        stop(one)
 
 
 @pytest.mark.parametrize("uri, says", [

@@ -2,6 +2,7 @@
 """divectl env, run and ca trust: what makes programs use the proxy and trust its CA."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_clients_are_made_patient_but_not_against_their_user(proxy):
 
 def test_env_quotes_for_each_shell(proxy, tmp_path):
     """A path with everything in it that a shell could take for something else."""
-    odd = tmp_path / "a'b\"c $(touch no) `touch no` \\ d"
+    odd = tmp_path / "a'b\"c $(touch no) `touch no` \\ d \u2018\u2019\u201a\u201b\u201c \u00e2"
     odd.mkdir()
     certificate = shutil.copy(proxy.ca, odd / "ca.crt")
     args = ("env", "--certificate", str(certificate))
@@ -82,7 +83,7 @@ def test_env_quotes_for_each_shell(proxy, tmp_path):
     if shutil.which("fish"):
         assert through_shell(fish, ("fish", "-c"))["NODE_EXTRA_CA_CERTS"] == str(certificate)
     powershell = ctl(proxy, *args, "--shell", "powershell").stdout
-    escaped = str(certificate).replace("'", "''")
+    escaped = re.sub("['\u2018-\u201b]", r"\g<0>\g<0>", str(certificate))
     assert f"$env:NODE_EXTRA_CA_CERTS = '{escaped}'\n" in powershell
     assert ctl(proxy, "env", "--shell", "csh").returncode == 2
 

@@ -37,6 +37,18 @@ def files(path):
     return [line.split()[5] for line in run("dpkg-deb", "-c", path).stdout.splitlines()]
 
 
+def test_what_a_build_needs_is_named():
+    """A package builder has nothing but Build-Depends: what `make deps` installs to build with must be in it."""
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    deps = run("make", "-s", "-f", "Makefile", "--eval", "print-deps: ; @echo $(DEPS)", "print-deps", cwd=ROOT,
+               env=env).stdout.split()
+    with open(os.path.join(ROOT, "conf", "debian", "control"), encoding="ascii") as f:
+        fields = f.read().split("\nStandards-Version:", 1)[0].split("Build-Depends:", 1)[1]
+    named = {word.split()[0] for word in fields.split(",")}
+    wanted = {name for name in deps if name.endswith("-dev")} | {"node-llhttp", "pkg-config"}
+    assert len(wanted) > 10 and wanted <= named, wanted - named
+
+
 def test_lintian_has_nothing_to_say(packages):
     if shutil.which("lintian") is None:
         pytest.skip("no lintian here: make deps")

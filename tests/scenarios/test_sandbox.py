@@ -233,6 +233,21 @@ def test_what_is_inside_can_be_changed_and_replaced(dived, lab, body):
     released(one.curl(lab.url(HOST, GOOD, "https")), body[GOOD])
 
 
+@not_sanitized
+@needs_landlock
+@pytest.mark.parametrize("option", ["trust-anchor-file", "auto-trust-anchor-file"])
+def test_files_of_the_resolvers_own_options_are_inside(dived, lab, body, tmp_path, option):
+    """In a folder that no other key names."""
+    anchor, hints = tmp_path / "anchor.key", tmp_path / "root.hints"
+    shutil.copy(lab.anchor, anchor)
+    hints.write_text(". 3600000 NS a.root-servers.net.\na.root-servers.net. 3600000 A 127.0.0.1\n", "ascii")
+    one = dived(dns={"trust-anchor-file": "null", "unbound": {option: str(anchor), "root-hints": str(hints)}})
+    assert "Landlock on" in one.stderr()
+    released(one.curl(lab.url(HOST, GOOD)), body[GOOD])
+    if option.startswith("auto"):
+        eventually(lambda: "autotrust" in anchor.read_text("ascii"), what="the resolver's own note in it")
+
+
 # The unit
 
 @pytest.mark.parametrize("unit", ["dived.service"])
