@@ -2,10 +2,9 @@
  *
  * parent_connect: see parent_connect.h.
  *
- *      TOKEN --> (TLS) HANDSHAKE --> SEND --> HEAD (1xx: again) --> DONE --(next loop turn)-->
- * told,
- *        `---------------`-------------`--------`---failed-----------^                        freed
- *        `--no tunnel------------------------------------------------^
+ *   TOKEN -> (TLS) HANDSHAKE -> SEND -> HEAD (1xx: again) -> DONE -(next loop turn)-> told, freed
+ *     |               `-----------`--------`--failed----------^
+ *     `--failed, or no tunnel is asked for--------------------^
  *
  * TOKEN is for parents that are sent Negotiate alone.
  *
