@@ -9,6 +9,8 @@
 
 #include "access/pool.h"
 
+#define TOKENS_END_MS 500
+
 static void shared_lock(void *arg)
 {
     pthread_mutex_lock(arg);
@@ -102,7 +104,8 @@ void shared_destroy(struct shared *shared)
 {
     audit_stop(&shared->audit);
     access_process_destroy(&shared->access);
-    access_pool_free(&shared->tokens);
+    /* The library can't be told to stop asking a KDC that is silent, for most of a minute. */
+    shared->left_thread = !access_pool_leave(&shared->tokens, TOKENS_END_MS);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);

@@ -35,6 +35,7 @@ struct shared {
     struct remember *remember;
     struct access_process access;
     struct access_pool *tokens; /* worker/token_job.h */
+    bool left_thread;           /* shared_destroy() left one of these behind: end by _exit() */
     struct trace_ring *traces;
     struct audit *audit; /* main's: made before the workers, gone after them; NULL in tests */
     struct report_limiter *report_limiter;
