@@ -33,7 +33,7 @@ endif
 PACKAGES  := libevent libunbound openssl yaml-0.1 jansson sqlite3 p11-kit-1 libseccomp libcap-ng
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -levent_pthreads \
-              $(shell pkg-config --libs krb5-gssapi libcrypt 2>/dev/null)
+              $(shell pkg-config --libs krb5-gssapi krb5 libcrypt 2>/dev/null)
 
 WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes \
              -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla \

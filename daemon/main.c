@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/notify.h"
 #include "core/upgrade.h"
@@ -124,6 +125,8 @@ static int serve(const char *file, char **argv)
     log_info("main", "end");
     free(findings.lines);
     log_close();
+    if (daemon.shared.left_thread)
+        _exit(r);
     return r;
 }
 

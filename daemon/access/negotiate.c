@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/gss_error.h"
+
 #define REPLY_MAX (64 * 1024) /* bytes of a token of ours */
 
 /* SPNEGO, RFC 4178: 1.3.6.1.5.5.2 */
@@ -26,26 +28,6 @@ struct negotiation {
     gss_ctx_id_t context;
     unsigned rounds;
 };
-
-/* What GSSAPI has to say, as one printable line. */
-static void explain(char *why, size_t why_size, OM_uint32 major, OM_uint32 minor)
-{
-    gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
-    OM_uint32 more = 0, ignored;
-    bool by_mechanism = minor != 0;
-
-    snprintf(why, why_size, "GSSAPI error %08x", (unsigned)major);
-    if (GSS_ERROR(gss_display_status(&ignored, by_mechanism ? minor : major,
-                                     by_mechanism ? GSS_C_MECH_CODE : GSS_C_GSS_CODE,
-                                     by_mechanism ? gss_mech_krb5 : GSS_C_NO_OID, &more, &text)))
-        return;
-    snprintf(why, why_size, "%.*s", (int)(text.length < 180 ? text.length : 180),
-             (const char *)text.value);
-    for (char *p = why; *p != '\0'; p++)
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
-            *p = '?';
-    gss_release_buffer(&ignored, &text);
-}
 
 /* Our keys, for the services of the file alone; and Kerberos alone to be chosen within SPNEGO. */
 static OM_uint32 acquire(struct negotiate *g, const char *keytab, const char *service,
@@ -86,7 +68,7 @@ int negotiate_new(struct negotiate **out, const char *keytab, const char *servic
     r = DIVE_E_NOT_FOUND;
     major = acquire(g, keytab, service, &minor);
     if (GSS_ERROR(major)) {
-        explain(reason, sizeof(reason), major, minor);
+        gss_error_text(reason, sizeof(reason), major, minor);
         snprintf(why, why_size, "access.negotiate: %s has no usable key of %s/HOST: %s", keytab,
                  service, reason);
         goto out;
@@ -134,7 +116,7 @@ static bool name_user(const struct negotiate *g, gss_name_t source, struct negot
     bool good = false;
 
     if (GSS_ERROR(major)) {
-        explain(step->why, sizeof(step->why), major, minor);
+        gss_error_text(step->why, sizeof(step->why), major, minor);
         return false;
     }
     at = memrchr(p, '@', n);
@@ -169,7 +151,7 @@ static void conclude(const struct negotiate *g, OM_uint32 major, OM_uint32 minor
                      gss_name_t source, struct negotiate_step *step)
 {
     if (GSS_ERROR(major)) {
-        explain(step->why, sizeof(step->why), major, minor);
+        gss_error_text(step->why, sizeof(step->why), major, minor);
     } else if (major & GSS_S_CONTINUE_NEEDED) {
         step->result = step->reply != NULL ? NEGOTIATE_CONTINUE : NEGOTIATE_FAILED;
     } else if (flags & GSS_C_ANON_FLAG) {

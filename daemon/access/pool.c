@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define POOL_THREADS 2
 #define POOL_NICE 5
@@ -142,6 +143,22 @@ void access_pool_cancel(struct access_job **cancelled)
         job->release(job);
 }
 
+static void pool_end(struct access_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->wanted);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void pool_destroy(struct access_pool *pool)
+{
+    assert(TAILQ_EMPTY(&pool->queue));
+    pthread_cond_destroy(&pool->wanted);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
 void access_pool_free(struct access_pool **freed)
 {
     struct access_pool *pool = *freed;
@@ -149,14 +166,33 @@ void access_pool_free(struct access_pool **freed)
     *freed = NULL;
     if (pool == NULL)
         return;
-    pthread_mutex_lock(&pool->lock);
-    pool->ending = true;
-    pthread_cond_broadcast(&pool->wanted);
-    pthread_mutex_unlock(&pool->lock);
+    pool_end(pool);
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
-    assert(TAILQ_EMPTY(&pool->queue));
-    pthread_cond_destroy(&pool->wanted);
-    pthread_mutex_destroy(&pool->lock);
-    free(pool);
+    pool_destroy(pool);
+}
+
+bool access_pool_leave(struct access_pool **left, int64_t within_ms)
+{
+    struct access_pool *pool = *left;
+    bool all = true;
+    struct timespec until;
+
+    *left = NULL;
+    if (pool == NULL)
+        return true;
+    pool_end(pool);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)(within_ms % 1000) * 1000000;
+    until.tv_sec += within_ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    for (unsigned i = 0; i < pool->threads; i++) {
+        if (pthread_clockjoin_np(pool->thread[i], NULL, CLOCK_MONOTONIC, &until) == 0)
+            continue;
+        (void)pthread_detach(pool->thread[i]);
+        all = false;
+    }
+    if (all)
+        pool_destroy(pool);
+    return all;
 }

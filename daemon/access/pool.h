@@ -42,6 +42,10 @@ struct access_job {
 int access_pool_new(struct access_pool **out) DIVE_MUST_USE;
 /* Waits for what runs. No worker may be left; what is queued was cancelled. */
 void access_pool_free(struct access_pool **pool);
+/* The same, but what runs is waited for until `within_ms` have passed. False: some of it still
+ * does, in memory that stays its own. The process then has to end by _exit(): the destructors of
+ * libraries would pull them from under that thread. */
+bool access_pool_leave(struct access_pool **pool, int64_t within_ms) DIVE_MUST_USE;
 
 /* DIVE_E_LIMIT: too many wait, of all clients or of this one; DIVE_E_NOMEM: no thread could be
  * started. The job is the caller's then. Otherwise `done` is called later, or the job is cancelled.

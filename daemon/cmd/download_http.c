@@ -87,7 +87,7 @@ static int download_write_request(struct download *d)
         target = http_url_string(&d->url, false);
         if (target == NULL)
             return HTTP_E_NOMEM;
-        write.proxy_authorization = d->origin->parent->authorization;
+        write.proxy_authorization = origin_authorization(d->origin);
     }
     http_buffer_init(&text, REQUEST_MAX);
     r = http_write_request(&text, dive_span_str("GET"),
@@ -96,6 +96,8 @@ static int download_write_request(struct download *d)
     free(target);
     if (r == 0)
         r = buffer_append(&d->origin->channel.out, text.p, text.n, REQUEST_MAX);
+    if (d->origin->absolute)
+        origin_authorized(d->origin);
     http_buffer_clear(&text);
     return r;
 }
@@ -244,9 +246,9 @@ static int download_parse_head(struct download *d)
             return download_fail(d, EX_PROTOCOL, "%s: the response is not acceptable: %s",
                                  d->url.authority, http_error_text(r));
         if (d->response.status == 407 && d->origin->absolute)
-            return download_fail(d, EX_NOPERM,
-                                 "%s: parent proxy %s doesn't let us through (status 407)",
-                                 d->url.authority, d->origin->parent->name);
+            return download_fail(d, EX_NOPERM, "%s: parent proxy %s: %s (status 407)",
+                                 d->url.authority, d->origin->parent->name,
+                                 parent_refusal(d->origin->parent));
         if (d->response.status >= 200) {
             char *raw = malloc(consumed);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "config/match.h"
 #include "config/value.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -219,12 +220,29 @@ static void check_interception(struct loader *l)
     }
 }
 
+void check_parent_name(struct loader *l, const struct config_parent *parent, struct place place,
+                       const char *what)
+{
+    struct sockaddr_storage address;
+
+    if (l->cfg->origins.parent_keytab && parent->kind == CONFIG_PARENT_PROXY && !parent->user &&
+        parent->host && config_host_address(parent->host, &address))
+        problems_error(l->problems, place,
+                       "%s: %s is an address, and Kerberos (origins.parent-keytab) needs the "
+                       "proxy's name",
+                       what, parent->host);
+}
+
 static void check_origins(struct loader *l)
 {
     if (l->cfg->origins.parent.user && !l->cfg->origins.parent_password_file)
         problems_error(l->problems, place_of(l, "origins.parent"),
                        "origins.parent: names a user, whose password is to be in "
                        "origins.parent-password-file");
+    if (l->cfg->origins.parent_principal && !l->cfg->origins.parent_keytab)
+        problems_error(l->problems, place_of(l, "origins.parent-principal"),
+                       "origins.parent-principal: needs origins.parent-keytab, which has its key");
+    check_parent_name(l, &l->cfg->origins.parent, place_of(l, "origins.parent"), "origins.parent");
     for (size_t i = 0; i < l->cfg->origins.allow_networks.n; i++) {
         const struct config_network *network = &l->cfg->origins.allow_networks.v[i];
 

@@ -126,6 +126,8 @@ struct config {
         unsigned pool_size_per_host;           /* idle connections kept, a host and worker */
         struct config_parent parent;           /* kind UNSET: none */
         const char *parent_password_file;      /* NULL: none */
+        const char *parent_keytab;             /* NULL: none */
+        const char *parent_principal;          /* NULL: the keytab's first */
     } origins;
     struct {
         const char *trust_anchor_file; /* at most one; none: an option in unbound names them */

@@ -64,5 +64,9 @@ const struct node *load_items_of(const struct loader *l, const char *section, co
 
 /* Fills in what depends on other keys, and reports what no single key can tell. */
 void check_config(struct loader *l);
+/* A parent proxy that Kerberos would be for, but has no name (RFC 4120 section 6.2.1: a service's
+ * principal is one of a host's name) is reported, at `place`; `what` is the key's path. */
+void check_parent_name(struct loader *l, const struct config_parent *parent, struct place place,
+                       const char *what);
 
 #endif

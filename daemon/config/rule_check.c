@@ -152,6 +152,12 @@ static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
                        "rules[%zu].parent: names a user, whose password is to be in "
                        "origins.parent-password-file",
                        i);
+    if (rule->parent.kind == CONFIG_PARENT_PROXY) {
+        char what[64];
+
+        snprintf(what, sizeof(what), "rules[%zu].parent", i);
+        check_parent_name(l, &rule->parent, node_get(item, "parent")->place, what);
+    }
     check_listeners(l, i, item, rule);
     check_components(l, rule, i, item);
 }

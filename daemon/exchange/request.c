@@ -75,7 +75,8 @@ static int request_queue_head(struct exchange *x)
         target = http_url_string(&x->url, false); /* RFC 9112 section 3.2.2 */
         if (target == NULL)
             return HTTP_E_NOMEM;
-        write.proxy_authorization = x->origin->parent->authorization;
+        write.proxy_authorization = origin_authorization(x->origin);
+        write.close = x->origin->token != NULL && !write.upgrade;
     }
     r = http_write_request(scratch, x->request.method,
                            dive_span_str(target != NULL ? target : x->url.target),
@@ -83,6 +84,8 @@ static int request_queue_head(struct exchange *x)
     free(target);
     if (r == 0)
         r = buffer_append(&x->origin->channel.out, scratch->p, scratch->n, SIZE_MAX / 2);
+    if (x->origin->absolute)
+        origin_authorized(x->origin);
     return r;
 }
 

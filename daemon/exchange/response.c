@@ -185,10 +185,8 @@ static int response_parent_denies(struct exchange *x)
     const struct parent *parent = x->origin->parent;
 
     exchange_drop_origin(x, false);
-    return exchange_refuse(
-        x, 502, "proxy_configuration_error", "parent proxy %s: %s (status 407)", parent->name,
-        parent->authorization != NULL ? "doesn't accept our password"
-                                      : "wants a password and we have none for it");
+    return exchange_refuse(x, 502, "proxy_configuration_error", "parent proxy %s: %s (status 407)",
+                           parent->name, parent_refusal(parent));
 }
 
 int response_head(struct exchange *x)

@@ -9,7 +9,7 @@
  *      DONE -> (next loop turn) DELIVERING: the callback runs -> freed
  *
  * With a parent proxy the race is for a connection to that one, and TUNNELLING comes between RACING
- * and DONE: the parent is asked for a tunnel.
+ * and DONE: the parent is asked for a tunnel, or a token for it is made, or both.
  *
  * Within a family the order of the DNS answer is kept, families alternate, IPv6 begins. An address
  * without a route fails at once and costs no delay, which is what sorting by RFC 6724 rule 1 is
@@ -31,6 +31,7 @@
 #include "origin/dial_private.h"
 #include "origin/literal.h"
 #include "origin/parent_connect.h"
+#include "origin/parent_kerberos.h"
 
 #define RESOLUTION_DELAY_MS 50 /* RFC 8305 section 3 */
 #define ATTEMPT_DELAY_MS 250   /* RFC 8305 section 5 */
@@ -71,6 +72,7 @@ struct dial {
     struct loop_timer pace;
     const struct parent *parent; /* NULL: the race is for the origin itself */
     struct parent_bridges *bridges;
+    const struct parent_token_maker *tokens;
     char *authority; /* what the parent is asked for; NULL: it is only connected to */
     char *via;
     bool refused; /* by the guard, before the parent heard of it */
@@ -205,13 +207,14 @@ static void finish(struct dial *dial)
     step_later(dial);
 }
 
-static void on_tunnel(void *arg, enum dial_result result, int fd, const char *detail)
+static void on_tunnel(void *arg, enum dial_result result, int fd, char *token, const char *detail)
 {
     struct dial *dial = arg;
 
     dial->tunnel = NULL;
     dial->outcome.result = result;
     dial->outcome.fd = fd;
+    dial->outcome.token = token;
     snprintf(dial->detail, sizeof dial->detail, "%s", detail);
     finish(dial);
 }
@@ -221,7 +224,7 @@ static void ask_parent(struct dial *dial, int fd)
 {
     halt_race(dial);
     dial->state = TUNNELLING;
-    if (parent_connect_start(&dial->tunnel, dial->loop, dial->bridges, dial->parent,
+    if (parent_connect_start(&dial->tunnel, dial->loop, dial->bridges, dial->tokens, dial->parent,
                              dial->authority, dial->via, fd, on_tunnel, dial) == 0)
         return;
     dial->outcome.result = DIAL_OK; /* whatever happened to others of its addresses */
@@ -241,7 +244,7 @@ static void win(struct dial *dial, struct attempt *attempt)
                                           .peer_length = candidate->length,
                                           .security = candidate->security};
     snprintf(dial->detail, sizeof dial->detail, "%s", dial_result_text(DIAL_OK));
-    if (dial->authority) {
+    if (dial->authority || (dial->parent && dial->parent->kerberos)) {
         dial->outcome.fd = -1;
         ask_parent(dial, fd);
         return;
@@ -370,7 +373,7 @@ static void on_deadline(void *arg)
     if (dial->state == TUNNELLING) {
         dial->outcome.result = DIAL_OK;
         note(dial, DIAL_PARENT_SLOW);
-        snprintf(dial->detail, sizeof dial->detail, "did not answer CONNECT in time");
+        snprintf(dial->detail, sizeof dial->detail, "%s", parent_connect_overdue(dial->tunnel));
     } else if (dial->running > 0) {
         for (size_t i = 0; i < dial->attempts; i++) {
             if (dial->attempt[i].fd >= 0)
@@ -496,6 +499,7 @@ void dial_cancel(struct dial **dial)
     loop_cancel(d->loop, &d->step);
     if (d->state == DONE && d->outcome.result == DIAL_OK)
         close(d->outcome.fd);
+    parent_token_free(&d->outcome.token);
     dial_free(d); /* no callback of ours calls out: it can't be on the stack */
 }
 
@@ -590,11 +594,13 @@ int dial_start_address(struct loop *loop, const struct guard *guard, const struc
 
 /* ---- for dial_parent.c ---- */
 
-int dial_through(struct dial *dial, const struct parent *parent, struct parent_bridges *bridges,
-                 const char *authority, const char *via)
+int dial_through(struct dial *dial, const struct dial_through *through, const char *authority)
 {
-    dial->parent = parent;
-    dial->bridges = bridges;
+    const char *via = through->via;
+
+    dial->parent = through->parent;
+    dial->bridges = through->bridges;
+    dial->tokens = through->tokens;
     dial->authority = authority ? strdup(authority) : NULL;
     dial->via = via ? strdup(via) : NULL;
     return (authority && !dial->authority) || (via && !dial->via) ? DIVE_E_NOMEM : 0;

@@ -31,6 +31,7 @@
     X(TIMEOUT,      "timeout",      "connection_timeout",        504, "no connection in time")             \
     X(FD_EXHAUSTED, "fd-exhausted", "connection_limit_reached",  503, "no file descriptor or port is left") \
     X(PARENT_AUTH,  "parent-auth",  "proxy_configuration_error", 502, "the parent proxy wants another password")      \
+    X(PARENT_TICKET, "parent-ticket", "proxy_configuration_error", 502, "no Kerberos ticket for the parent proxy")    \
     X(PARENT_DENIED, "parent-denied", "http_request_denied",     502, "the parent proxy denies the connection")       \
     X(PARENT_FAILED, "parent-failed", "destination_unavailable", 502, "the parent proxy can't reach the origin")      \
     X(PARENT_SLOW,  "parent-slow",  "connection_timeout",        504, "the parent proxy did not answer in time")      \
@@ -65,11 +66,15 @@ struct dial_outcome {
         security;       /* of the answer that brought the address; NO_ANSWER for literals */
     int rcode;          /* DNS_FAILED, NO_ADDRESSES: DNS response code (0: no such records) */
     const char *detail; /* one sentence for log and error page, never NULL */
+    /* OK, to a parent that is sent Negotiate, without a tunnel: Proxy-Authorization of the first
+     * request on it, the callback's, for parent_token_free(). Else NULL. */
+    char *token;
 };
 
 struct dial;
 struct parent;
 struct parent_bridges;
+struct parent_token_maker;
 
 typedef void dial_fn(void *arg, const struct dial_outcome *outcome);
 
@@ -94,6 +99,7 @@ int dial_start_address(struct loop *loop, const struct guard *guard, const struc
 struct dial_through {
     const struct parent *parent;
     struct parent_bridges *bridges; /* tunnels only */
+    const struct parent_token_maker *tokens;
     /* CONNECT: what comes of the dial leads to the origin (origin/parent_connect.h). Else to the
      * parent itself, for requests in absolute-form. */
     bool tunnel;

@@ -88,8 +88,7 @@ int dial_start_parent(struct loop *loop, struct resolver *resolver, const struct
     r = dial_start(loop, resolver, guard, parent->host, parent->port, timeout_ms, cb, arg, dial);
     if (r)
         return r;
-    r = dial_through(*dial, parent, through->bridges, through->tunnel ? target.authority : NULL,
-                     through->via);
+    r = dial_through(*dial, through, through->tunnel ? target.authority : NULL);
     if (r) {
         dial_cancel(dial);
         return r;

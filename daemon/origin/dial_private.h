@@ -9,8 +9,8 @@
 
 /* A dial that was just started is one to `parent`, which will be asked for a tunnel to `authority`
  * (NULL: for none). Strings are copied. 0 or DIVE_E_NOMEM, and then the dial is to be cancelled. */
-int dial_through(struct dial *dial, const struct parent *parent, struct parent_bridges *bridges,
-                 const char *authority, const char *via) DIVE_MUST_USE;
+int dial_through(struct dial *dial, const struct dial_through *through,
+                 const char *authority) DIVE_MUST_USE;
 /* A dial that was just started ends with GUARDED, about `address`; its callback comes as ever. */
 void dial_refuse(struct dial *dial, const struct sockaddr_storage *address, socklen_t length,
                  enum guard_reason reason);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "origin/parent_kerberos.h"
 
 #define PASSWORD_MAX 1024
 #define USER_MAX 255
@@ -188,6 +189,34 @@ static int parents_take_passwords(struct parents *parents, const struct config *
     return r;
 }
 
+/* ---- tickets ---- */
+
+static int parents_take_keytab(struct parents *parents, const struct config *config, char *why,
+                               size_t why_size)
+{
+    struct parent_kerberos *kerberos;
+    int r = parent_kerberos_new(&kerberos, config->origins.parent_keytab,
+                                config->origins.parent_principal, why, why_size);
+
+    if (r != 0)
+        return r;
+    for (size_t i = 0; i < parents->n; i++)
+        if (parents->v[i].user == NULL)
+            parents->v[i].kerberos = parent_kerberos_ref(kerberos);
+    parent_kerberos_unref(&kerberos);
+    return 0;
+}
+
+const char *parent_refusal(const struct parent *parent)
+{
+    if (parent->kerberos != NULL) {
+        parent_kerberos_refused(parent->kerberos);
+        return "refuses our Kerberos ticket";
+    }
+    return parent->authorization != NULL ? "doesn't accept our password"
+                                         : "wants a password and we have none for it";
+}
+
 int parents_new(struct parents **out, const struct config *config, SSL_CTX *context, char *why,
                 size_t why_size)
 {
@@ -212,6 +241,8 @@ int parents_new(struct parents **out, const struct config *config, SSL_CTX *cont
     }
     if (r == 0 && users)
         r = parents_take_passwords(parents, config, why, why_size);
+    if (r == 0 && config->origins.parent_keytab != NULL)
+        r = parents_take_keytab(parents, config, why, why_size);
     if (r != 0)
         goto out;
     *out = parents;
@@ -230,6 +261,7 @@ void parents_free(struct parents **parents)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->n; i++) {
+        parent_kerberos_unref(&p->v[i].kerberos);
         if (p->v[i].authorization == NULL)
             continue;
         OPENSSL_cleanse(p->v[i].authorization, strlen(p->v[i].authorization));

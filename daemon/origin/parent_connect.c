@@ -2,8 +2,11 @@
  *
  * parent_connect: see parent_connect.h.
  *
- *      (TLS) HANDSHAKE --> SEND --> HEAD (1xx: again) --> DONE --(next loop turn)--> told, freed
- *                 `---------`--------`---failed------------^
+ *   TOKEN -> (TLS) HANDSHAKE -> SEND -> HEAD (1xx: again) -> DONE -(next loop turn)-> told, freed
+ *     |               `-----------`--------`--failed----------^
+ *     `--failed, or no tunnel is asked for--------------------^
+ *
+ * TOKEN is for parents that are sent Negotiate alone.
  *
  * On a plain connection not a byte beyond the answer's head may be taken off the socket, since the
  * socket is given away: what has arrived is looked at first (MSG_PEEK), and only what belongs to
@@ -13,6 +16,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,16 +27,20 @@
 #include "http/via.h"
 #include "http/writer.h"
 #include "origin/parent_bridge.h"
+#include "origin/parent_kerberos.h"
 #include "tls/connect.h"
 
-#define REQUEST_MAX (PARENT_VIA_MAX + 4096)
+#define REQUEST_MAX (PARENT_VIA_MAX + PARENT_TOKEN_MAX + 4096)
 
-enum state { HANDSHAKE, SEND, HEAD, DONE };
+enum state { TOKEN, HANDSHAKE, SEND, HEAD, DONE };
 
 struct parent_connect {
     struct loop *loop;
     struct parent_bridges *bridges;
     const struct parent *parent;
+    const char *authority, *via; /* the caller's */
+    struct parent_token *asked;  /* TOKEN */
+    char *token;
     enum state state;
     struct channel *channel;
     struct buffer head; /* of the answer, read off a plain connection */
@@ -65,7 +73,9 @@ static void connect_tell(struct loop_node *node)
 
     connect_drop(c);
     buffer_release(&c->head);
-    c->cb(c->arg, c->result, c->fd, c->detail);
+    if (c->authority != NULL || c->result != DIAL_OK)
+        parent_token_free(&c->token);
+    c->cb(c->arg, c->result, c->fd, c->token, c->detail);
     free(c);
 }
 
@@ -93,6 +103,8 @@ void parent_connect_cancel(struct parent_connect **connect)
     if (c == NULL)
         return;
     loop_cancel(c->loop, &c->node);
+    parent_token_cancel(&c->asked);
+    parent_token_free(&c->token);
     if (c->fd >= 0)
         close(c->fd);
     connect_drop(c);
@@ -101,6 +113,13 @@ void parent_connect_cancel(struct parent_connect **connect)
 }
 
 /* ---- the answer ---- */
+
+static void connect_done(struct parent_connect *c)
+{
+    c->state = DONE;
+    c->result = DIAL_OK;
+    loop_later(c->loop, &c->node, connect_tell);
+}
 
 static void connect_open(struct parent_connect *c)
 {
@@ -111,15 +130,10 @@ static void connect_open(struct parent_connect *c)
             return;
         }
         c->channel = NULL; /* the bridge's */
-        c->state = DONE;
-        c->result = DIAL_OK;
-        loop_later(c->loop, &c->node, connect_tell);
-        return;
+    } else {
+        c->fd = stream_detach(&c->channel->stream);
     }
-    c->fd = stream_detach(&c->channel->stream);
-    c->state = DONE;
-    c->result = DIAL_OK;
-    loop_later(c->loop, &c->node, connect_tell);
+    connect_done(c);
 }
 
 static void connect_refused(struct parent_connect *c, const struct http_head *head)
@@ -130,8 +144,7 @@ static void connect_refused(struct parent_connect *c, const struct http_head *he
     switch (head->status) {
     case 407:
         result = DIAL_PARENT_AUTH;
-        what = c->parent->authorization != NULL ? "doesn't accept our password"
-                                                : "wants a password and we have none for it";
+        what = parent_refusal(c->parent);
         break;
     case 400:
     case 401:
@@ -294,6 +307,55 @@ static void connect_on_event(void *arg, unsigned events)
         connect_read(c);
 }
 
+/* RFC 9110 section 9.3.6 and, for Via, 7.6.3: it is passed on, so that a ring of proxies is seen.
+ */
+static int connect_queue_request(struct parent_connect *c)
+{
+    const char *via = c->via;
+    char ours[PARENT_VIA_MAX + 64];
+    struct dive_field field = {{"Via", 3}, {ours, 0}};
+    struct http_write write = {
+        .add = &field,
+        .n_add = 1,
+        .framing = HTTP_BODY_NONE,
+        .content_length = -1,
+        .proxy_authorization = c->token != NULL ? c->token : c->parent->authorization,
+    };
+    struct http_buffer head;
+    int r;
+
+    field.value.n = (size_t)snprintf(ours, sizeof(ours), "%s%s1.1 %s", via != NULL ? via : "",
+                                     via != NULL && via[0] != '\0' ? ", " : "", http_via_name());
+    http_buffer_init(&head, REQUEST_MAX);
+    r = http_write_request(&head, dive_span_str("CONNECT"), dive_span_str(c->authority),
+                           dive_span_str(c->authority), &write);
+    if (r == 0 && buffer_append(&c->channel->out, head.p, head.n, REQUEST_MAX) != 0)
+        r = HTTP_E_NOMEM;
+    if (head.p != NULL)
+        OPENSSL_cleanse(head.p, head.n);
+    http_buffer_clear(&head);
+    parent_token_free(&c->token);
+    return r == 0 ? 0 : r == HTTP_E_NOMEM ? DIVE_E_NOMEM : DIVE_E_INTERNAL;
+}
+
+/* The request is queued, and TLS begins if the parent wants it: the next state, or a DIVE_E*. */
+static int connect_prepare(struct parent_connect *c)
+{
+    SSL *ssl = NULL;
+    int r = connect_queue_request(c);
+
+    if (r != 0 || !c->parent->tls)
+        return r != 0 ? r : SEND;
+    r = tls_connect_new(c->parent->context, c->parent->host, &ssl);
+    if (r != 0)
+        return r;
+    if (stream_start_tls(&c->channel->stream, ssl, NULL, 0) != 0) {
+        SSL_free(ssl);
+        return DIVE_E_NOMEM;
+    }
+    return HANDSHAKE;
+}
+
 static void connect_begin(struct loop_node *node)
 {
     struct parent_connect *c =
@@ -305,42 +367,45 @@ static void connect_begin(struct loop_node *node)
         connect_send(c);
 }
 
-/* RFC 9110 section 9.3.6 and, for Via, 7.6.3: it is passed on, so that a ring of proxies is seen.
- */
-static int connect_queue_request(struct parent_connect *c, const char *authority, const char *via)
+/* ---- the token ---- */
+
+static void connect_on_token(void *arg, char *token, const char *why)
 {
-    char ours[PARENT_VIA_MAX + 64];
-    struct dive_field field = {{"Via", 3}, {ours, 0}};
-    struct http_write write = {
-        .add = &field,
-        .n_add = 1,
-        .framing = HTTP_BODY_NONE,
-        .content_length = -1,
-        .proxy_authorization = c->parent->authorization,
-    };
-    struct http_buffer head;
+    struct parent_connect *c = arg;
     int r;
 
-    if (via != NULL && strlen(via) > PARENT_VIA_MAX)
-        return DIVE_E_LIMIT;
-    field.value.n = (size_t)snprintf(ours, sizeof(ours), "%s%s1.1 %s", via != NULL ? via : "",
-                                     via != NULL && via[0] != '\0' ? ", " : "", http_via_name());
-    http_buffer_init(&head, REQUEST_MAX);
-    r = http_write_request(&head, dive_span_str("CONNECT"), dive_span_str(authority),
-                           dive_span_str(authority), &write);
-    if (r == 0 && buffer_append(&c->channel->out, head.p, head.n, REQUEST_MAX) != 0)
-        r = HTTP_E_NOMEM;
-    http_buffer_clear(&head);
-    return r == 0 ? 0 : r == HTTP_E_NOMEM ? DIVE_E_NOMEM : DIVE_E_INTERNAL;
+    c->asked = NULL;
+    c->token = token;
+    if (token == NULL) {
+        connect_end(c, DIAL_PARENT_TICKET, "no Kerberos ticket for it: %s", why);
+        return;
+    }
+    if (c->authority == NULL) {
+        c->fd = stream_detach(&c->channel->stream);
+        connect_done(c);
+        return;
+    }
+    r = connect_prepare(c);
+    if (r < 0) {
+        connect_end(c, DIAL_INTERNAL, "%s", dive_strerror(r));
+        return;
+    }
+    c->state = (enum state)r;
+    connect_begin(&c->node);
+}
+
+const char *parent_connect_overdue(const struct parent_connect *c)
+{
+    return c->state == TOKEN ? "there was no Kerberos ticket for it in time"
+                             : "did not answer CONNECT in time";
 }
 
 int parent_connect_start(struct parent_connect **out, struct loop *loop,
-                         struct parent_bridges *bridges, const struct parent *parent,
-                         const char *authority, const char *via, int fd, parent_connect_fn *cb,
-                         void *arg)
+                         struct parent_bridges *bridges, const struct parent_token_maker *tokens,
+                         const struct parent *parent, const char *authority, const char *via,
+                         int fd, parent_connect_fn *cb, void *arg)
 {
     struct parent_connect *c = calloc(1, sizeof(*c));
-    SSL *ssl = NULL;
     int r = DIVE_E_NOMEM;
 
     *out = NULL;
@@ -354,26 +419,24 @@ int parent_connect_start(struct parent_connect **out, struct loop *loop,
     c->loop = loop;
     c->bridges = bridges;
     c->parent = parent;
+    c->authority = authority;
+    c->via = via;
     c->fd = -1;
     c->cb = cb;
     c->arg = arg;
     stream_init(&c->channel->stream, loop, fd, connect_on_event, c);
-    r = connect_queue_request(c, authority, via);
+    r = via != NULL && strlen(via) > PARENT_VIA_MAX ? DIVE_E_LIMIT : 0;
     if (r != 0)
         goto out;
-    c->state = SEND;
-    if (parent->tls) {
-        r = tls_connect_new(parent->context, parent->host, &ssl);
-        if (r != 0)
-            goto out;
-        if (stream_start_tls(&c->channel->stream, ssl, NULL, 0) != 0) {
-            SSL_free(ssl);
-            r = DIVE_E_NOMEM;
-            goto out;
-        }
-        c->state = HANDSHAKE;
+    if (parent->kerberos != NULL) {
+        r = tokens->start(tokens->arg, parent->kerberos, parent->host, connect_on_token, c,
+                          &c->asked);
+    } else if ((r = connect_prepare(c)) >= 0) {
+        c->state = (enum state)r;
+        loop_later(loop, &c->node, connect_begin);
     }
-    loop_later(loop, &c->node, connect_begin);
+    if (r < 0)
+        goto out;
     *out = c;
     c = NULL;
     r = 0;

@@ -13,6 +13,7 @@
 
 #include "core/log.h"
 #include "origin/parent_connect.h"
+#include "origin/parent_kerberos.h"
 #include "tls/connect.h"
 
 #define ORIGIN_BUCKETS 1024
@@ -25,6 +26,7 @@ struct origin_pool {
     struct origin_list bucket[ORIGIN_BUCKETS];
     struct origin_list busy;
     struct parent_bridges bridges;
+    struct parent_token_maker tokens;
 };
 
 static const char *const origin_state_words[] = {
@@ -104,6 +106,7 @@ static void origin_close(struct origin_connection *c)
     loop_cancel(c->pool->loop, &c->node);
     stream_close(&c->channel.stream);
     channel_release(&c->channel);
+    parent_token_free(&c->token);
     c->ready = NULL;
     loop_later(c->pool->loop, &c->node, origin_destroy);
 }
@@ -255,6 +258,7 @@ static void origin_on_dialed(void *arg, const struct dial_outcome *outcome)
     c->dial = NULL;
     if (outcome->result == DIAL_OK) {
         c->peer = outcome->peer;
+        c->token = outcome->token;
         origin_connected(c, outcome->fd);
         return;
     }
@@ -318,7 +322,7 @@ static int origin_start_dial(struct origin_pool *pool, struct runtime *runtime,
     int64_t timeout_ms = runtime->config->origins.connect_timeout_ms;
     /* In absolute-form the parent goes where the URL says, whatever way the client chose. */
     const char *to = absolute ? target->host : origin_route(target);
-    struct dial_through through = {target->parent, &pool->bridges, !absolute,
+    struct dial_through through = {target->parent, &pool->bridges, &pool->tokens, !absolute,
                                    absolute ? NULL : target->via};
 
     if (target->parent == NULL)
@@ -418,6 +422,16 @@ bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtim
     return c != NULL && c->state == ORIGIN_IDLE;
 }
 
+const char *origin_authorization(const struct origin_connection *c)
+{
+    return c->token != NULL ? c->token : c->parent->authorization;
+}
+
+void origin_authorized(struct origin_connection *c)
+{
+    parent_token_free(&c->token);
+}
+
 void origin_release(struct origin_connection **connection, bool reusable)
 {
     struct origin_connection *c = *connection;
@@ -426,7 +440,8 @@ void origin_release(struct origin_connection **connection, bool reusable)
     if (c == NULL)
         return;
     assert(c->state == ORIGIN_READY);
-    if (!reusable || buffer_length(&c->channel.in) > 0 || buffer_length(&c->channel.out) > 0 ||
+    if (!reusable || (c->absolute && c->parent->kerberos != NULL) ||
+        buffer_length(&c->channel.in) > 0 || buffer_length(&c->channel.out) > 0 ||
         !stream_is_open(&c->channel.stream)) {
         origin_close(c);
         return;
@@ -448,8 +463,14 @@ int origin_pool_new(struct origin_pool **out, struct loop *loop)
         TAILQ_INIT(&pool->bucket[i]);
     TAILQ_INIT(&pool->busy);
     parent_bridges_init(&pool->bridges);
+    pool->tokens = (struct parent_token_maker){parent_token_block, loop};
     *out = pool;
     return 0;
+}
+
+void origin_pool_set_tokens(struct origin_pool *pool, const struct parent_token_maker *tokens)
+{
+    pool->tokens = *tokens;
 }
 
 void origin_pool_flush(struct origin_pool *pool)

@@ -11,7 +11,8 @@
  * A connection belongs to runtime, scheme, host, port, route and parent; its certificate was
  * verified for that host. Through a parent proxy, https goes by CONNECT; http on a connection to
  * the parent that is used for one host alone, with requests in absolute-form (RFC 9112
- * section 3.2.2). One that is being made by origin_adopt() has no owner yet: the first
+ * section 3.2.2), and for one request alone where the parent is sent Negotiate: what authenticates
+ * it counts once. One that is being made by origin_adopt() has no owner yet: the first
  * origin_open() for its target gets it, or the reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
@@ -21,6 +22,7 @@
 
 #include "core/channel.h"
 #include "origin/dial.h"
+#include "origin/parent_token.h"
 #include "worker/runtime.h"
 
 #define ORIGIN_HOST_SIZE 256
@@ -76,6 +78,7 @@ struct origin_connection {
     bool tls;
     const struct parent *parent; /* NULL: none */
     bool absolute;               /* the peer is the parent: requests in absolute-form */
+    char *token; /* absolute, with Negotiate: of its only request (origin_authorization()) */
     char host[ORIGIN_HOST_SIZE];
     char route[ORIGIN_HOST_SIZE];
     uint16_t port;
@@ -95,6 +98,8 @@ struct origin_connection {
 };
 
 int origin_pool_new(struct origin_pool **out, struct loop *loop) DIVE_MUST_USE;
+/* Who makes tokens for parents. Without this call they are made by parent_token_block(). */
+void origin_pool_set_tokens(struct origin_pool *pool, const struct parent_token_maker *tokens);
 /* Closes what idles or is being made; no READY connection may be left (asserted). */
 void origin_pool_free(struct origin_pool **pool);
 /* Closes what idles: after a reload. */
@@ -127,6 +132,11 @@ void origin_note_failure(struct origin_pool *pool, struct runtime *runtime,
 /* Is there a connection for `target` that could be used at once? */
 bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtime,
                           const struct origin_target *target);
+
+/* An `absolute` one: Proxy-Authorization of the request that is to be sent on it, borrowed; NULL:
+ * none. To be followed by origin_authorized() when it has been written. */
+const char *origin_authorization(const struct origin_connection *connection);
+void origin_authorized(struct origin_connection *connection);
 
 /* The exchange is done with it. `reusable`: the last response was read to its end and both sides
  * let the connection persist. NULLs *connection. */

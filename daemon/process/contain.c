@@ -148,9 +148,10 @@ static void make_directory(void *arg, const char *path, unsigned flags)
         log_warning("sandbox", "%s can't be made: %s", path, strerror(errno));
 }
 
-/* What Kerberos' library opens by itself at each login: its configuration, and the file in which it
- * remembers tickets so that none counts twice (kerberos(7), KRB5_CONFIG and KRB5RCACHEDIR). */
-static void add_kerberos(struct path_list *list)
+/* What Kerberos' library opens by itself at each login: its configuration, and, where clients log
+ * in here, the file in which it remembers tickets so that none counts twice (kerberos(7),
+ * KRB5_CONFIG and KRB5RCACHEDIR). */
+static void add_kerberos(struct path_list *list, bool logins)
 {
     const char *files = getenv("KRB5_CONFIG"), *replays = getenv("KRB5RCACHEDIR");
     char *copy = files != NULL ? strdup(files) : NULL, *rest = copy, *file;
@@ -161,15 +162,16 @@ static void add_kerberos(struct path_list *list)
         if (file[0] != '\0')
             add_path(list, file, 0);
     free(copy);
-    add_path(list, replays != NULL ? replays : "/var/tmp", SCHEMA_DIRECTORY);
+    if (logins)
+        add_path(list, replays != NULL ? replays : "/var/tmp", SCHEMA_DIRECTORY);
 }
 
 static int list_paths(struct path_list *list, const struct config *config, char *why,
                       size_t why_size)
 {
     config_each_path(config, add_path, list);
-    if (config->access.negotiate.keytab != NULL)
-        add_kerberos(list);
+    if (config->access.negotiate.keytab != NULL || config->origins.parent_keytab != NULL)
+        add_kerberos(list, config->access.negotiate.keytab != NULL);
     if (!list->nomem)
         return 0;
     free_paths(list);

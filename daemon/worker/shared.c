@@ -7,6 +7,10 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
+#include "access/pool.h"
+
+#define TOKENS_END_MS 500
+
 static void shared_lock(void *arg)
 {
     pthread_mutex_lock(arg);
@@ -90,8 +94,8 @@ int shared_init(struct shared *shared, const struct config *config)
         (r = trace_ring_new(&shared->traces, config->trace.entries)) != 0 ||
         (r = report_limiter_new(&shared->report_limiter)) != 0 ||
         (r = access_process_init(&shared->access)) != 0 ||
-        (r = flights_new(&shared->flights)) != 0 || (r = remember_new(&shared->remember)) != 0 ||
-        (r = shared_make_store(shared, config)) != 0)
+        (r = access_pool_new(&shared->tokens)) != 0 || (r = flights_new(&shared->flights)) != 0 ||
+        (r = remember_new(&shared->remember)) != 0 || (r = shared_make_store(shared, config)) != 0)
         shared_destroy(shared);
     return r;
 }
@@ -100,6 +104,8 @@ void shared_destroy(struct shared *shared)
 {
     audit_stop(&shared->audit);
     access_process_destroy(&shared->access);
+    /* The library can't be told to stop asking a KDC that is silent, for most of a minute. */
+    shared->left_thread = !access_pool_leave(&shared->tokens, TOKENS_END_MS);
     trace_ring_free(&shared->traces); /* what is in it may have records */
     dive_record_cache_free(&shared->records);
     dive_memory_free(&shared->policies);

@@ -34,6 +34,8 @@ struct shared {
     struct flights *flights;
     struct remember *remember;
     struct access_process access;
+    struct access_pool *tokens; /* worker/token_job.h */
+    bool left_thread;           /* shared_destroy() left one of these behind: end by _exit() */
     struct trace_ring *traces;
     struct audit *audit; /* main's: made before the workers, gone after them; NULL in tests */
     struct report_limiter *report_limiter;

@@ -19,6 +19,7 @@
 #include "exchange/private.h"
 #include "origin/pool.h"
 #include "report/reporter.h"
+#include "worker/token_job.h"
 
 #define WORKER_HEAD_MAX                                                                            \
     (1024 * 1024) /* a head as sent; heads as received are bounded by limits.head-size */
@@ -404,6 +405,7 @@ int worker_new(struct worker **out, unsigned index, struct shared *shared, struc
         (r = reporter_new(&w->reporter, &w->loop, w->resolver, w->origins,
                           shared->report_limiter)) != 0)
         goto out;
+    origin_pool_set_tokens(w->origins, &(struct parent_token_maker){token_job_start, w});
     *out = w;
     w = NULL;
 out:

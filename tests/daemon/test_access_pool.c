@@ -110,6 +110,35 @@ Test(test_access_pool, jobs_are_done)
     cr_assert_eq(released, 0u);
 }
 
+/* One that can't be hurried isn't waited for; it still ends well, whenever that is. */
+Test(test_access_pool, left_with_a_job_that_runs)
+{
+    static struct access_pool *kept; /* what the thread still uses is no leak */
+    struct access_job *job = submit(1);
+
+    kept = pool;
+    sem_wait(&begun);
+    access_pool_cancel(&job);
+    cr_assert_not(access_pool_leave(&pool, 10));
+    cr_assert_null(pool);
+    cr_assert_eq(released, 0u);
+    sem_post(&gate);
+    while (released < 1)
+        usleep(1000);
+    cr_assert_not_null(kept);
+}
+
+Test(test_access_pool, left_when_nothing_runs)
+{
+    (void)submit(1);
+    sem_post(&gate);
+    while (done < 1)
+        read_mail();
+    cr_assert(access_pool_leave(&pool, 60000));
+    cr_assert_null(pool);
+    cr_assert(access_pool_leave(&pool, 0), "there is none any more");
+}
+
 Test(test_access_pool, cancelled_in_each_state)
 {
     struct access_job *running[2] = {submit(1), submit(1)}, *queued, *over, *nobody = NULL;

@@ -2,14 +2,16 @@
 """A parent proxy towards the origins: what it is asked, what it may answer, and what clients see of it."""
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import time
 
+import kdc as kdcmodule
 import parent as parentmodule
 import proxy as proxymodule
 import pytest
-from expect import blocked, passed, proxy_error, released
+from expect import blocked, eventually, passed, proxy_error, released
 
 GOOD, FLIPPED = "/01/size-300k", "/01/size-300k-flipped"
 HOST = "dive01.example"
@@ -314,6 +316,203 @@ def test_tls_of_the_parent_is_verified(lab, binary, scheme, certificate):
         assert "tls_certificate_error" in response.field("proxy-status"), response
         assert "parent proxy plain.lab.example" in response.field("proxy-status"), response
         assert not one.asked()
+
+
+# Kerberos
+
+SERVICE = "plain.lab.example"  # what the parent is called
+
+
+@pytest.fixture(scope="module")
+def kdc(tmp_path_factory):
+    if kdcmodule.missing():
+        pytest.skip(f"KERBEROS IS NOT TESTED: {kdcmodule.missing()} not installed (make deps)")
+    one = kdcmodule.Kdc(str(tmp_path_factory.mktemp("kdc")))
+    one.service(f"HTTP/{SERVICE}", "parent.keytab")
+    one.service("dived", "client.keytab")
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def keeper_of_the_gate(lab, binary, kdc):
+    """A second dived, which lets in who has a ticket, and passes everything on as it is."""
+    with running(lab, binary, {"allow-networks": ["127.0.0.0/8"]}, interception={"enabled": False},
+                 dive={"mode": "off"}, cache={"max-size": "0", "memory": "0"},
+                 environment={k: kdc.env[k] for k in ("KRB5_CONFIG", "KRB5RCACHEDIR")},
+                 access={"negotiate": {"keytab": kdc.path("parent.keytab"), "realm": kdcmodule.REALM}}) \
+            as one:
+        yield one
+
+
+def ticketed(lab, binary, kdc, port, config=None, **origins):
+    """dived behind the parent at this port, with a keytab. It doesn't keep connections for long: a tunnel
+    is logged at its end."""
+    return running(lab, binary, {"parent": f"http://{SERVICE}:{port}",
+                                 "parent-keytab": kdc.path("client.keytab"), **origins},
+                   timeouts={"origin-pool-idle": "1s"},
+                   environment={"KRB5_CONFIG": config or kdc.env["KRB5_CONFIG"]})
+
+
+@pytest.fixture(scope="module")
+def by_ticket(lab, binary, kdc, keeper_of_the_gate):
+    with ticketed(lab, binary, kdc, keeper_of_the_gate.port) as one:
+        yield one
+
+
+def no_ticket(response, says, error="proxy_configuration_error", status=502):
+    assert response.exit == 0 and response.status == status, response
+    for what in (f"error={error}", f"parent proxy {SERVICE}:", says):
+        assert what in response.field("proxy-status"), response
+    assert says in response.json["detail"], response
+
+
+@SCHEMES
+def test_a_ticket_opens_the_parent(by_ticket, keeper_of_the_gate, lab, body, scheme):
+    mark = keeper_of_the_gate.log_mark()
+    released(by_ticket.curl(lab.url(HOST, GOOD, scheme)), body[GOOD])
+    blocked(by_ticket.curl(lab.url(HOST, FLIPPED, scheme)), "signature-mismatch", body[FLIPPED])
+    for i in range(3):
+        assert by_ticket.curl(lab.url("plain.lab.example", f"/plain?{i}", scheme)).status == 200
+    entries = eventually(lambda: [e for e in keeper_of_the_gate.log_entries(mark)
+                                  if e["method"] == ("GET" if scheme == "http" else "CONNECT")],
+                         what="an entry of the parent's")
+    assert {e["user"] for e in entries} == {"dived"}, entries
+    assert not any(e["status"] == 407 for e in entries), "a replay"
+
+
+def test_many_at_once_by_ticket(by_ticket, lab):
+    """Each connection has a token of its own, though all are asked for at the same time."""
+    path = os.path.join(by_ticket.directory, "many")
+    with open(path, "w", encoding="utf-8") as f:
+        for i in range(40):
+            f.write(f"url = {lab.url('plain.lab.example', f'/plain?many={i}', ('http', 'https')[i % 2])}\n"
+                    "output = /dev/null\n")
+    done = subprocess.run(["curl", "-q", "-sS", "-x", by_ticket.address, "--cacert", by_ticket.ca, "-Z",
+                           "--parallel-max", "40", "-w", "%{http_code}\\n", "-K", path],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["200"] * 40, done
+
+
+@SCHEMES
+def test_divectl_has_a_ticket_too(by_ticket, kdc, lab, body, scheme, tmp_path, monkeypatch):
+    monkeypatch.setenv("KRB5_CONFIG", kdc.env["KRB5_CONFIG"])
+    out = tmp_path / "file"
+    ran = by_ticket.divectl("fetch", "-c", by_ticket.config_path, "-o", str(out), lab.url(HOST, GOOD, scheme))
+    assert ran.returncode == 0, ran
+    assert out.read_bytes() == body[GOOD]
+
+
+def test_a_token_a_connection_and_none_in_the_logs(lab, binary, kdc):
+    with parentmodule.Parent() as one, ticketed(lab, binary, kdc, one.port) as proxy:
+        for scheme in ("http", "https"):
+            for i in range(2):
+                assert proxy.curl(lab.url(f"h{i}.lab.example", f"/plain?{i}", scheme)).status in (200, 502)
+        tokens = [r.fields.get("proxy-authorization", "") for r in one.asked()]
+        assert len(tokens) >= 4 and all(t.startswith("Negotiate YII") for t in tokens), tokens
+        assert len(set(tokens)) == len(tokens), "a token was used twice"
+        assert {r.fields.get("connection") for r in one.asked("GET")} == {"close"}
+        logged = proxy.stderr() + open(proxy.log_path, encoding="utf-8").read()
+        assert not any(t.split(" ")[1][:40] in logged for t in tokens)
+        assert b"egotiate" not in proxy.curl(lab.odd("plain.lab.example", "echo")).body
+        # An error page's reason, and a parent that takes no ticket.
+        one.user, one.password = "u", "p"
+        for scheme in ("http", "https"):
+            response = proxy.curl(lab.url("dive00.example", "/00/size-1k", scheme))
+            no_ticket(response, "refuses our Kerberos ticket")
+            assert b"SECRET" not in response.body and response.field("proxy-authenticate") is None
+
+
+def test_a_user_in_the_url_stays_basic(lab, binary, kdc, tmp_path):
+    with parentmodule.Parent("u", "p") as one, \
+            ticketed(lab, binary, kdc, one.port, parent=f"http://u@127.0.0.1:{one.port}",
+                     **{"parent-password-file": password_file(tmp_path, "p")}) as proxy:
+        assert proxy.curl(lab.url("plain.lab.example", "/plain")).status == 200
+
+
+def krb5_conf(kdc, tmp_path, port):
+    """The realm, with its KDC at another port."""
+    with open(kdc.path("krb5.conf"), encoding="utf-8") as f:
+        text = f.read().replace(f"127.0.0.1:{kdc.port}", f"127.0.0.1:{port}")
+    path = tmp_path / "krb5.conf"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_kdc_that_is_down(lab, binary, kdc, keeper_of_the_gate, tmp_path):
+    config = krb5_conf(kdc, tmp_path, proxymodule.free_port())
+    with ticketed(lab, binary, kdc, keeper_of_the_gate.port, config) as proxy:
+        for scheme in ("http", "https"):
+            began = time.monotonic()
+            no_ticket(proxy.curl(lab.url(HOST, GOOD, scheme)), "Cannot contact any KDC for realm")
+            assert time.monotonic() - began < 15
+        shutil.copy(kdc.path("krb5.conf"), config)  # it is back
+        eventually(lambda: proxy.curl(lab.url(HOST, GOOD)).status == 200, what="a ticket")
+
+
+def test_a_kdc_that_is_silent(lab, binary, kdc, keeper_of_the_gate, tmp_path):
+    """Within connect-timeout, and nobody else waits for it: neither other origins nor the end."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp, \
+            contextlib.closing(socket.socket()) as tcp:
+        udp.bind(("127.0.0.1", 0))
+        tcp.bind(udp.getsockname())
+        tcp.listen(16)
+        config = krb5_conf(kdc, tmp_path, udp.getsockname()[1])
+        one = proxymodule.Proxy(lab, binary=binary, environment={"KRB5_CONFIG": config},
+                                origins={**SHUT, "allow-networks": ["127.0.0.0/8"], "connect-timeout": "2s",
+                                         "parent": f"http://{SERVICE}:{keeper_of_the_gate.port}",
+                                         "parent-keytab": kdc.path("client.keytab")},
+                                rules=[{"host": "plain.lab.example", "parent": "direct"}]).start()
+        try:
+            for scheme in ("http", "https"):
+                began = time.monotonic()
+                no_ticket(one.curl(lab.url(HOST, GOOD, scheme)), "no Kerberos ticket", "connection_timeout",
+                          504)
+                assert time.monotonic() - began < 12
+                assert one.curl(lab.url("plain.lab.example", "/plain", scheme)).status == 200
+        finally:
+            wrong = one.stop()  # the library goes on asking for most of a minute
+        assert wrong is None, wrong
+        one.remove()
+
+
+@pytest.mark.parametrize("what", ["key", "client", "service"])
+def test_no_ticket_for_another_reason(lab, binary, kdc, keeper_of_the_gate, tmp_path, what):
+    origins, says = {}, {"key": "Decrypt integrity check failed", "client": "not found in Kerberos database",
+                         "service": "not found in Kerberos database"}[what]
+    if what == "service":
+        origins["parent"] = f"http://{HOST}:{keeper_of_the_gate.port}"
+    else:
+        origins["parent-keytab"] = str(tmp_path / "old.keytab")
+        shutil.copy(kdc.service(f"gone-{what}", f"gone-{what}.keytab"), origins["parent-keytab"])
+        kdc.run("kadmin.local", "-r", kdcmodule.REALM,
+                *(("cpw", "-randkey") if what == "key" else ("delprinc", "-force")), f"gone-{what}")
+    with ticketed(lab, binary, kdc, keeper_of_the_gate.port, **origins) as proxy:
+        for scheme in ("http", "https"):
+            response = proxy.curl(lab.url("plain.lab.example", "/plain", scheme))
+            assert response.exit == 0 and response.status == 502, response
+            assert "error=proxy_configuration_error" in response.field("proxy-status"), response
+            assert "no Kerberos ticket for it" in response.json["detail"], response
+            assert says in response.json["detail"], response
+
+
+def test_a_client_keytab_that_is_of_no_use(lab, kdc, tmp_path):
+    keytab, config = kdc.path("client.keytab"), os.path.join(str(tmp_path), "dived.yaml")
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"\5\2")
+    # libkrb5 loses some bytes of its own when there is no key: not our leak.
+    env = {**os.environ, "KRB5_CONFIG": kdc.env["KRB5_CONFIG"], "ASAN_OPTIONS": "detect_leaks=0"}
+    for origins, code, says in (({"parent-keytab": keytab}, 0, ""),
+                                ({"parent-keytab": keytab, "parent-principal": "dived"}, 0, ""),
+                                ({"parent-keytab": keytab, "parent-principal": "other"}, 78,
+                                 "has no key of other"),
+                                ({"parent-keytab": str(empty)}, 78, "has no key"),
+                                ({"parent-keytab": str(tmp_path / "absent")}, 78, "absent")):
+        proxymodule.write_config(lab, config, str(tmp_path), 3128,
+                                 origins={"parent": f"http://{SERVICE}:1", **origins})
+        ran = subprocess.run([proxymodule.dived_path(), "-c", config, "--check"], capture_output=True,
+                             text=True, timeout=30, check=False, env=env)
+        assert ran.returncode == code and says in ran.stderr, (origins, ran)
 
 
 # Rules, and others that go out
