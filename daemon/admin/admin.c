@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +40,13 @@ static void listener_pause(struct admin_listener *listener)
 static void listener_on_connection(evutil_socket_t fd, short what, void *arg)
 {
     struct admin_listener *listener = arg;
-    int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int client;
 
+    if (atomic_load(&listener->admin->held)) {
+        event_del(&listener->event);
+        return;
+    }
+    client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0)
         admin_client_open(listener->admin, listener->kind, client);
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -90,6 +96,8 @@ static void admin_on_wake(evutil_socket_t fd, short what, void *arg)
     }
     pthread_mutex_unlock(&admin->lock);
     config_unref(&old);
+    for (unsigned i = 0; i < ADMIN_KINDS && !atomic_load(&admin->held); i++)
+        listener_on_resume(&admin->listener[i]);
     if (stop)
         loop_stop(&admin->loop);
 }
@@ -334,6 +342,13 @@ static void admin_set_lent(struct admin *admin, bool lent)
     pthread_mutex_lock(&admin->lock);
     admin->file.lent = lent;
     pthread_mutex_unlock(&admin->lock);
+}
+
+void admin_hold(struct admin *admin, bool held)
+{
+    atomic_store(&admin->held, held);
+    if (!held)
+        admin_wake(admin);
 }
 
 void admin_disown(struct admin *admin)

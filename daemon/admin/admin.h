@@ -85,6 +85,9 @@ int admin_reload(struct admin *admin, struct config *config, char *why,
 /* From any thread, for a process that takes over: duplicates of the listening sockets, the
  * caller's; -1: there is none. */
 void admin_sockets(struct admin *admin, int fd[2]);
+/* From another thread than its own, or in one of its hooks: accept no connections; they wait in the
+ * sockets for that process. Or accept again. */
+void admin_hold(struct admin *admin, bool held);
 /* That process has the control socket's file from now on: it stays when this one ends. And in that
  * process: it is ours now. Until then one that was handed over isn't. */
 void admin_disown(struct admin *admin);

@@ -53,6 +53,7 @@ struct admin {
     struct history history;
     struct loop_timer sample; /* the next look at the counters */
 
+    _Atomic bool held; /* accepts nothing */
     int wake_fd;
     struct event wake_event;
     pthread_mutex_t lock;      /* of all that follows */

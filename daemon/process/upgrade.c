@@ -119,11 +119,12 @@ static int expect(struct daemon *daemon, int channel, const char *word, unsigned
     return DIVE_E_STATE;
 }
 
-/* No worker accepts, or all do again. DIVE_E_STATE: one of them hangs. */
-static int hold_workers(struct daemon *daemon, bool held)
+/* Nobody accepts, or all do again. DIVE_E_STATE: a worker hangs. */
+static int hold(struct daemon *daemon, bool held)
 {
     unsigned waited = 0, n = 0;
 
+    admin_hold(daemon->admin, held);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_hold(daemon->workers[i], held);
     while (held && n < daemon->worker_count) {
@@ -169,7 +170,7 @@ static int converse(struct daemon *daemon, int channel, pid_t *pid, char *why, s
 
     if (r != 0)
         return r;
-    if (hold_workers(daemon, true) != 0) {
+    if (hold(daemon, true) != 0) {
         snprintf(why, why_size, "the loop of a worker doesn't turn");
         return DIVE_E_STATE;
     }
@@ -206,7 +207,7 @@ static int try_upgrade(struct daemon *daemon, pid_t *pid, char *why, size_t why_
             store_resume(daemon->shared.store) != 0)
             log_error("cache", "out of memory: what is stored stays in memory");
         if (r != 0)
-            (void)!hold_workers(daemon, false);
+            (void)!hold(daemon, false);
     }
     handover_free(&handover);
     return r;
