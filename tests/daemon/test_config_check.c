@@ -56,7 +56,7 @@ Test(test_config_check, contradictions)
          "enabled without ca-key"},
         {"origins: {parent: \"http://u@p.example:3128\"}\n", 2, 19,
          "origins.parent: names a user, whose password is to be in origins.parent-password-file"},
-        {"origins: {parent: \"http://p.example:3128\", parent-principal: dived}\n", 2, 61,
+        {"origins: {parent: \"http://p.example:3128\", parent-principal: dived}\n", 2, 62,
          "origins.parent-principal: needs origins.parent-keytab"},
         {"origins: {parent: \"http://192.0.2.1:3128\", parent-keytab: k}\n", 2, 19,
          "origins.parent: 192.0.2.1 is an address, and Kerberos (origins.parent-keytab) needs"},

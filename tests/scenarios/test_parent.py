@@ -450,13 +450,26 @@ def test_a_kdc_that_is_down(lab, binary, kdc, keeper_of_the_gate, tmp_path):
         eventually(lambda: proxy.curl(lab.url(HOST, GOOD)).status == 200, what="a ticket")
 
 
+def silent_kdc():
+    """Sockets that nobody reads, UDP and TCP at one port."""
+    for attempt in range(20):
+        tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            tcp.bind(("127.0.0.1", 0))
+            udp.bind(tcp.getsockname())  # somebody else may have that one
+        except OSError:
+            tcp.close()
+            udp.close()
+            continue
+        tcp.listen(16)
+        return tcp, udp
+    raise AssertionError("no port is free")
+
+
 def test_a_kdc_that_is_silent(lab, binary, kdc, keeper_of_the_gate, tmp_path):
     """Within connect-timeout, and nobody else waits for it: neither other origins nor the end."""
-    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp, \
-            contextlib.closing(socket.socket()) as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(udp.getsockname())
-        tcp.listen(16)
+    tcp, udp = silent_kdc()
+    with contextlib.closing(tcp), contextlib.closing(udp):
         config = krb5_conf(kdc, tmp_path, udp.getsockname()[1])
         one = proxymodule.Proxy(lab, binary=binary, environment={"KRB5_CONFIG": config},
                                 origins={**SHUT, "allow-networks": ["127.0.0.0/8"], "connect-timeout": "2s",
