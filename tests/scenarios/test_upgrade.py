@@ -195,10 +195,14 @@ def echo_server():
             while True:
                 threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
     try:
         yield listener.getsockname()[1]
     finally:
+        # It must have left accept() before its descriptor's number belongs to another test's server.
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
         listener.close()
 
 
