@@ -186,7 +186,7 @@ DEPS := gcc make pkg-config libevent-dev libunbound-dev libssl-dev libyaml-dev l
 TEST_DEPS := clang libclang-rt-14-dev libcriterion-dev python3 python3-pytest python3-cryptography \
              knot knot-dnsutils ldnsutils nginx-light apache2-bin apache2-utils krb5-kdc krb5-admin-server krb5-user \
              softhsm2 opensc p11-kit curl openssl bash zsh libcap2-bin util-linux nftables iproute2 g++ mandoc binutils \
-             systemd wget git golang-go python3-pip chromium prometheus debhelper lintian rsyslog logrotate
+             systemd systemd-container wget git golang-go python3-pip chromium prometheus debhelper lintian rsyslog logrotate
 # A node from elsewhere brings an npm of its own, which Debian's conflicts with.
 NODE_DEPS := $(if $(shell command -v node >/dev/null && command -v npm >/dev/null && echo yes),,nodejs npm)
 LINT_DEPS := clang-format clang-tidy cppcheck mandoc

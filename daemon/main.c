@@ -122,6 +122,7 @@ static int serve(const char *file, char **argv)
     }
     daemon_stop(&daemon, &signals);
     daemon_succeed_failed(&daemon, findings.lines); /* having let go of everything */
+    upgrade_launcher_stop();
     log_info("main", "end");
     free(findings.lines);
     log_close();

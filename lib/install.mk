@@ -79,7 +79,7 @@ install: all libdive
 	$(INSTALL) -m 644 $(PUBLIC_HEADERS:%=lib/%.h) $(call in,$(includedir))/dive
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 	    -e 's|@version@|$(VERSION)|' lib/libdive.pc.in > $(call in,$(pkgconfigdir))/libdive.pc
-	sed -e 's|/usr/local/sbin|$(sbindir)|g' -e 's|/etc/dived|$(sysconfdir)/dived|g' \
+	sed -e 's|/usr/local/sbin|$(sbindir)|g' -e 's|/usr/local/bin|$(bindir)|g' -e 's|/etc/dived|$(sysconfdir)/dived|g' \
 	    systemd/dived.service > $(call in,$(unitdir))/dived.service
 	$(INSTALL) -m 644 systemd/dived.socket $(call in,$(unitdir))
 	$(INSTALL) -m 644 systemd/dived.sysusers $(call in,$(sysusersdir))/dived.conf

@@ -35,8 +35,10 @@ static int control_find(const struct command_options *options, struct control_pl
         return place->path != NULL ? COMMAND_OK : EX_OSERR;
     }
     r = command_config(options, &config);
-    if (r != COMMAND_OK)
+    if (r != COMMAND_OK) {
+        command_error("so the running daemon was not asked; --socket PATH does without the file");
         return r;
+    }
     if (config == NULL) {
         place->path = strdup(DEFAULT_SOCKET);
         place->origin = strdup("the default, as no configuration was found");

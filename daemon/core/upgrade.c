@@ -31,6 +31,7 @@
 #define PROGRAM_MAX 4096
 
 static int launcher_fd = -1; /* the daemon's end */
+static pid_t launcher_pid;
 
 struct request {
     uint32_t n;     /* descriptors that follow */
@@ -242,7 +243,18 @@ int upgrade_launcher_start(char **argv)
         return DIVE_E_NOMEM;
     }
     launcher_fd = ends[0];
+    launcher_pid = pid;
     return 0;
+}
+
+void upgrade_launcher_stop(void)
+{
+    if (launcher_fd < 0)
+        return;
+    close(launcher_fd); /* it reads the end */
+    launcher_fd = -1;
+    while (waitpid(launcher_pid, NULL, 0) < 0 && errno == EINTR) {
+    }
 }
 
 /* ---- the daemon's side ---- */

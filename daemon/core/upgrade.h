@@ -33,6 +33,10 @@
  * without a launcher there is no upgrade, everything else works. */
 int upgrade_launcher_start(char **argv) DIVE_MUST_USE;
 
+/* At the very end: has the launcher end, and waits for that. A service manager that finds it after
+ * the daemon takes it for one that was left behind, and kills it. Nothing without a launcher. */
+void upgrade_launcher_stop(void);
+
 /* Has a successor started with these listening sockets (borrowed), each of them named in `names`
  * (":" between them, as LISTEN_FDNAMES). *channel: one end of a socket to it, the caller's; it
  * reads as ended when the successor has failed. Returns before it is known whether the program
