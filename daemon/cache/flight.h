@@ -44,6 +44,7 @@ struct flight_failure {
     int status;             /* of the answer that the leader's client gets */
     const char *error_type; /* RFC 9209; static */
     bool blocked;           /* by DIVE, enforced; then: */
+    bool personal;          /* by the leader's rule or request: it says nothing about others' */
     enum dive_reason reason;
     const char *reason_word; /* when it isn't one of the draft's; static, or NULL */
     char text[400];

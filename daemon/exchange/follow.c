@@ -27,7 +27,7 @@ static int follow_failed(struct exchange *x, const struct flight_failure *failur
         return exchange_break(x, "%s", failure->text);
     if (!failure->blocked)
         return exchange_refuse(x, failure->status, failure->error_type, "%s", failure->text);
-    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE)
+    if (x->verifier == NULL || x->mode != CONFIG_MODE_ENFORCE || failure->personal)
         return follow_alone(x);
     x->concluded = true;
     x->verdict = VERDICT_FAILED;

@@ -139,7 +139,7 @@ void hold_keep_alive(void *arg)
     struct exchange *x = arg;
 
     if (x->closing || x->head_sent || x->client == NULL ||
-        (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT))
+        (x->state != EXCHANGE_HOLD && x->state != EXCHANGE_VERDICT && !resume_is_under_way(x)))
         return;
     /* A client that doesn't even read these gets no more of them; that it has left is told
      * otherwise. */

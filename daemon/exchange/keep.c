@@ -11,6 +11,20 @@
 #include "core/log.h"
 #include "exchange/private.h"
 
+/* Does a signature cover fields of the request (";req", with or without spaces)? Then the verdict
+ * is one about this request. Rather too often yes than once too seldom. */
+static bool keep_depends_on_request(const struct exchange *x)
+{
+    for (size_t i = 0; i < x->response.n_fields; i++) {
+        const struct dive_span *value = &x->response.fields[i].value;
+
+        if (dive_span_caseeq(x->response.fields[i].name, dive_span_str("Signature-Input")) &&
+            memmem(value->p, value->n, "req", 3) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* A hash of the strong validator and of all that the verdict of this content rests on; 0 without a
  * strong validator, and where a signature covers fields of the request: one client's must not
  * decide for another. */
@@ -24,7 +38,7 @@ static uint64_t keep_head_hash(const struct exchange *x)
     uint64_t result;
     size_t n = 0;
 
-    if (tag == NULL)
+    if (tag == NULL || keep_depends_on_request(x))
         return 0;
     piece[n++] = *tag;
     for (size_t i = 0; i < x->response.n_fields; i++) {
@@ -33,7 +47,7 @@ static uint64_t keep_head_hash(const struct exchange *x)
 
             if (!dive_span_caseeq(x->response.fields[i].name, dive_span_str(names[k])))
                 continue;
-            if (n == sizeof(piece) / sizeof(piece[0]) || memmem(value->p, value->n, ";req", 4))
+            if (n == sizeof(piece) / sizeof(piece[0]))
                 return 0;
             piece[n++] = *value;
         }
@@ -136,8 +150,10 @@ int keep_announce(struct exchange *x, struct hold **hold)
     struct object_meta meta;
     int r = 0;
 
-    if (x->flight == NULL && hold != NULL)
+    if (x->flight == NULL && hold != NULL) {
         r = flight_new_alone(&x->flight);
+        x->leads = r == 0; /* keep_leave() must not take it for one that it follows */
+    }
     if (r != 0 || x->flight == NULL)
         return r;
     if ((r = keep_meta(x, &meta)) != 0)
@@ -246,6 +262,7 @@ void keep_refused(struct exchange *x)
         .status = x->head_sent ? 502 : x->status, /* some of it may have left: early.c */
         .error_type = x->error_type != NULL ? x->error_type : "proxy_internal_error",
         .blocked = x->action == ACTION_BLOCKED,
+        .personal = (x->rule != NULL && x->rule->components != NULL) || keep_depends_on_request(x),
         .reason = x->reason,
         .reason_word = x->reason_word,
     };

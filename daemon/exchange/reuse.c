@@ -244,6 +244,7 @@ static int reuse_hash(struct exchange *x, bool for_verdict)
 {
     uint64_t size = object_meta(x->object)->size;
 
+    loop_timer_stop(&x->timer); /* nobody is waited for: a deadline of before isn't this work's */
     for (unsigned i = 0; i < REUSE_SLICES; i++) {
         uint64_t left = size - x->hashed;
         size_t n = left < WORKER_IO_BUFFER ? (size_t)left : WORKER_IO_BUFFER;

@@ -30,7 +30,7 @@
 
 struct hold {
     struct hold_account *account;
-    const struct hold_limits *limits;
+    struct hold_limits limits; /* a copy: followers read when the configuration has gone */
     char **chunk;
     size_t n_chunks;  /* allocated */
     size_t in_memory; /* content bytes in chunks */
@@ -161,7 +161,7 @@ enum hold_error hold_new(struct hold **out, struct hold_account *account,
     if (hold == NULL)
         return HOLD_NO_MEMORY;
     hold->account = account;
-    hold->limits = limits;
+    hold->limits = *limits;
     hold->fd = -1;
     *out = hold;
     return HOLD_OK;
@@ -201,7 +201,7 @@ static size_t chunk_start(size_t index)
 static size_t chunk_size(const struct hold *hold, size_t index)
 {
     size_t size = index < SMALL_CHUNKS ? SMALL_CHUNK : LARGE_CHUNK;
-    size_t left = hold->limits->memory - chunk_start(index);
+    size_t left = hold->limits.memory - chunk_start(index);
 
     return size < left ? size : left;
 }
@@ -211,7 +211,7 @@ static enum hold_error add_chunk(struct hold *hold)
     char *memory;
 
     if (hold->chunk == NULL) {
-        hold->chunk = calloc(chunk_index(hold->limits->memory - 1) + 1, sizeof *hold->chunk);
+        hold->chunk = calloc(chunk_index(hold->limits.memory - 1) + 1, sizeof *hold->chunk);
         if (hold->chunk == NULL)
             return fail(hold, HOLD_NO_MEMORY, 0);
     }
@@ -251,7 +251,7 @@ static enum hold_error flush(struct hold *hold)
 static enum hold_error staging_space(struct hold *hold)
 {
     if (hold->fd < 0) {
-        hold->fd = hold_file_open(hold->limits->directory, hold->limits->linkable);
+        hold->fd = hold_file_open(hold->limits.directory, hold->limits.linkable);
         if (hold->fd < 0)
             return fail_file(hold, errno);
     }
@@ -274,7 +274,7 @@ enum hold_error hold_space(struct hold *hold, void **ptr, size_t *len)
         error = HOLD_STATE;
     if (error != HOLD_OK)
         return error;
-    if (hold->in_memory < hold->limits->memory) {
+    if (hold->in_memory < hold->limits.memory) {
         index = chunk_index(hold->in_memory);
         if (index == hold->n_chunks) {
             error = add_chunk(hold);
@@ -298,7 +298,7 @@ enum hold_error hold_space(struct hold *hold, void **ptr, size_t *len)
 /* May `n` more bytes come in? Without the account's word. */
 static bool fits(const struct hold *hold, size_t n)
 {
-    return n <= hold->limits->max_size && hold_size(hold) <= hold->limits->max_size - n;
+    return n <= hold->limits.max_size && hold_size(hold) <= hold->limits.max_size - n;
 }
 
 enum hold_error hold_reserve(struct hold *hold, size_t n)
@@ -344,7 +344,7 @@ enum hold_error hold_commit(struct hold *hold, size_t n)
     if (!admit(hold, n))
         return fail(hold, HOLD_TOTAL, 0);
     account_add(&hold->account->memory, n);
-    if (hold->in_memory < hold->limits->memory) {
+    if (hold->in_memory < hold->limits.memory) {
         hold->in_memory += n;
         publish(hold);
     } else {
@@ -405,7 +405,7 @@ uint64_t hold_published(const struct hold *hold)
 void hold_shared_peek(const struct hold *hold, uint64_t published, uint64_t offset,
                       const void **ptr, size_t *len)
 {
-    uint64_t end = published < hold->limits->memory ? published : hold->limits->memory;
+    uint64_t end = published < hold->limits.memory ? published : hold->limits.memory;
     size_t index, left;
 
     *ptr = NULL;
@@ -421,7 +421,7 @@ void hold_shared_peek(const struct hold *hold, uint64_t published, uint64_t offs
 void hold_shared_file(const struct hold *hold, uint64_t published, uint64_t offset, int *fd,
                       off_t *position, uint64_t *len)
 {
-    bool there = offset >= hold->limits->memory && offset < published;
+    bool there = offset >= hold->limits.memory && offset < published;
 
     *fd = there ? hold->fd : -1;
     *position = there ? (off_t)offset : 0;
@@ -469,7 +469,7 @@ enum hold_error hold_error(const struct hold *hold)
 void hold_describe(const struct hold *hold, char *out, size_t size)
 {
     if (hold->system_error != 0)
-        snprintf(out, size, "%s (%s: %s)", error_text(hold->error), hold->limits->directory,
+        snprintf(out, size, "%s (%s: %s)", error_text(hold->error), hold->limits.directory,
                  strerror(hold->system_error));
     else
         snprintf(out, size, "%s", error_text(hold->error));

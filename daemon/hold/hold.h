@@ -62,7 +62,8 @@ void hold_account_init(struct hold_account *account, uint64_t max_total);
 void hold_account_set_max(struct hold_account *account, uint64_t max_total);
 uint64_t hold_account_bytes(const struct hold_account *account);
 
-/* From the configuration; must outlive the holds made with it. */
+/* From the configuration. A hold has a copy, since readers in other threads may outlive the
+ * configuration; `directory` is borrowed while content is added, and by hold_describe(). */
 struct hold_limits {
     size_t memory;     /* bytes of each body that stay in memory; 0: everything goes to the file */
     uint64_t max_size; /* bytes of one body */

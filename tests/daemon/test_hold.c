@@ -522,6 +522,31 @@ Test(hold, workers_share_the_account)
     expect_empty_account();
 }
 
+/* Followers of a transfer read on when the leader's configuration has been freed. */
+Test(hold, limits_are_needed_no_longer_than_the_call)
+{
+    const struct hold_limits kept = limits;
+    char content[100] = "content";
+    const void *piece;
+    uint64_t in_file;
+    off_t position;
+    size_t n;
+    int fd;
+
+    limits.memory = 60;
+    new_hold();
+    limits = (struct hold_limits){0};
+    cr_assert_eq(hold_append(hold, content, sizeof content), HOLD_OK);
+    cr_assert_eq(hold_finish(hold), HOLD_OK);
+    hold_shared_peek(hold, hold_published(hold), 0, &piece, &n);
+    cr_assert_eq(n, 60u);
+    cr_assert_str_eq(piece, "content");
+    hold_shared_file(hold, hold_published(hold), 60, &fd, &position, &in_file);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(in_file, 40u);
+    limits = kept;
+}
+
 Test(hold, error_words)
 {
     cr_assert_str_eq(hold_error_word(HOLD_TOO_LARGE), "too-large");

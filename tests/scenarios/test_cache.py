@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The cache as clients and origins see it (RFC 9111), and that only what verifies today comes from it."""
 import concurrent.futures
+import contextlib
 import email.utils
 import hashlib
 import json
@@ -535,6 +536,36 @@ def test_an_interrupted_transfer_is_resumed(cache, origin, lab, host, size):
     assert origin.count(p) == 2
     again = cache.curl(origin.url(p, host=host))
     assert is_hit(again) and again.body == body
+
+
+def test_keepalive_goes_on_while_the_rest_is_waited_for(dived, origin, lab):
+    one = dived(cache=CACHE, hold={"keepalive": "500ms"})
+    p, body, asked, go = path(), BIG[:100000], threading.Event(), threading.Event()
+    fields = [("ETag", '"whole"')] + scripted.signed_fields(lab, body)
+
+    def answer(request):
+        if request.headers.get("Range") is None:
+            def raw(r):
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n" + \
+                    "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
+                r.wfile.write(head.encode() + body[:50000])
+            return Answer(raw=raw)
+        asked.set()
+        go.wait(30)
+        return Answer(206, body[50000:], [("ETag", '"whole"'), ("Content-Range", "bytes 50000-99999/100000")])
+
+    origin.at(p, answer)
+    url = origin.url(p, host=COVERED)
+    with contextlib.closing(one.connect()) as s:
+        s.sendall(f"GET {url} HTTP/1.1\r\nHost: {url.split('/')[2]}\r\n\r\n".encode())
+        assert asked.wait(20)
+        interim = [proxymodule.read_response(s)[0] for _ in range(3)]
+        assert interim == [100, 100, 100]
+        go.set()
+        status = 100
+        while status == 100:
+            status, _, content = proxymodule.read_response(s)
+    assert status == 200 and content == body
 
 
 def interim_before_the_rest(body, fields, size):

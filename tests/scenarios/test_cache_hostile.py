@@ -2,12 +2,15 @@
 """The cache under attack, and under policies that change: nothing that a policy covers comes from it without
 a verdict of today, nobody gets what was meant for somebody else, and no origin brings it down."""
 import concurrent.futures
+import contextlib
+import socket
 import threading
 import time
 
 import pytest
 import scripted
-from expect import blocked, released
+from expect import blocked, eventually, released
+from proxy import read_all
 from scripted import Answer
 from test_cache import (BIG, CACHE, COVERED, FRESH, cache, cache_status, is_hit, leave_after, origin,  # noqa: F401
                         path, slow, together, wait_for_clients)
@@ -498,6 +501,35 @@ def test_a_reload_in_the_middle(cache, lab, origin):
         time.sleep(0.3)
         rest = [pool.submit(lambda: cache.curl(url)) for _ in range(2)]
         assert all(f.result().body == BIG for f in first + rest)
+    assert cache.alive()
+
+
+def test_a_follower_reads_on_when_its_leaders_configuration_has_gone(dived, origin):
+    """Who joined after a reload reads what was fetched under the configuration before; that one is freed."""
+    cache = dived(cache=CACHE, workers=1)
+    p, began, go, body = path(), threading.Event(), threading.Event(), BIG * (1 + (9 << 20) // len(BIG))
+    origin.at(p, slow(body, [FRESH], began, pieces=4, pause=0, go=go))
+    url = origin.url(p)
+    request = f"GET {url} HTTP/1.1\r\nHost: {url.split('/')[2]}\r\nConnection: close\r\n\r\n".encode()
+    with contextlib.closing(cache.connect()) as leader, contextlib.closing(socket.socket()) as follower:
+        leader.sendall(request)
+        assert began.wait(10)
+        cache.reload(timeouts={"client-idle": "30s"})
+        eventually(lambda: log_says(cache, "dived.yaml loaded"), 10, "the reload")
+        time.sleep(0.5)
+        follower.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 << 10)
+        follower.settimeout(15)
+        follower.connect(("127.0.0.1", cache.port))
+        follower.sendall(request)
+        got = follower.recv(4096)
+        go.set()
+        assert read_all(leader).endswith(body[-1000:])
+        leader.close()
+        cache.reload(timeouts={"client-idle": "31s"})
+        time.sleep(1)
+        got += read_all(follower)
+    content = got.partition(b"\r\n\r\n")[2]
+    assert len(content) == len(body) and content == body and origin.count(p) == 1
     assert cache.alive()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rules: who decides about a request, at CONNECT and inside of it; files of rules; divectl rule-test."""
+import concurrent.futures
 import json
 import os
 import ssl
@@ -9,7 +10,7 @@ import time
 import pytest
 import scripted
 from expect import blocked, eventually, released
-from test_cache import BIG, CACHE, COVERED, FRESH, is_hit, origin, path  # noqa: F401  fixtures
+from test_cache import BIG, CACHE, COVERED, FRESH, is_hit, origin, path, wait_for_clients  # noqa: F401  fixtures
 from test_verdicts import catalogue  # noqa: F401
 
 HOST = "www.dive01.example"
@@ -198,6 +199,36 @@ def test_what_one_rule_rejects_is_not_remembered_for_others(dived, lab, origin):
     for _ in range(2):
         blocked(one.curl(url, "--interface", "127.0.0.2"), "missing-headers", BIG)
         released(one.curl(url), BIG)
+
+
+@pytest.mark.parametrize("how", ["rule", "request"])
+def test_what_is_rejected_for_one_is_not_rejected_for_its_followers(dived, lab, origin, how):  # noqa: F811
+    """They wait for the same transfer; the leader's rule asks for more, or the signature covers its request."""
+    one = dived(cache=CACHE, rules=[{"client": "127.0.0.2/32", "require-components": '"@path";req'}]
+                if how == "rule" else [])
+    p, asked, go = path(), threading.Event(), threading.Event()
+    fields = scripted.sign.sign01(lab.keys["ed1"], "ed1", BIG)
+    if how == "request":
+        fields = scripted.sign.sign01(lab.keys["ed1"], "ed1", BIG, components=('"content-digest"', '"x-a";req'),
+                                      values={'"x-a";req': "right"})
+        fields = [(name, value.replace(";req", "; req")) for name, value in fields]  # RFC 9651 section 4.2.3.2
+
+    def answer(request):
+        asked.set()
+        go.wait(20)
+        return scripted.Answer(body=BIG, fields=[FRESH, ("ETag", '"1"')] + fields)
+
+    origin.at(p, answer)
+    url = origin.url(p, host=COVERED)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        leader = pool.submit(lambda: one.curl(url, "--interface", "127.0.0.2", "-H", "X-A: wrong"))
+        assert asked.wait(20)
+        follower = pool.submit(lambda: one.curl(url, "-H", "X-A: right"))
+        wait_for_clients(one, 2)
+        go.set()
+        reason = "missing-headers" if how == "rule" else "signature-mismatch"
+        assert leader.result().reason == f"Blocked by DIVE: {reason}" and BIG[:64] not in leader.result().body
+        assert follower.result().status == 200 and follower.result().body == BIG, follower.result()
 
 
 def test_cache_false_neither_stores_nor_serves(dived, lab, origin):  # noqa: F811
