@@ -25,6 +25,7 @@ struct origin_pool {
     struct loop *loop;
     struct origin_list bucket[ORIGIN_BUCKETS];
     struct origin_list busy;
+    unsigned bound; /* connections that are bound to a client's */
     struct parent_bridges bridges;
     struct parent_token_maker tokens;
 };
@@ -101,6 +102,8 @@ static void origin_close(struct origin_connection *c)
         return;
     origin_unlink(c);
     origin_set_state(c, ORIGIN_CLOSED);
+    if (c->bound != 0)
+        c->pool->bound--;
     dial_cancel(&c->dial);
     loop_timer_stop(&c->timer);
     loop_cancel(c->pool->loop, &c->node);
@@ -145,7 +148,7 @@ static void origin_become_idle(struct origin_connection *c)
 {
     struct origin_list *bucket = origin_bucket(c->pool, c->hash);
     struct origin_connection *other, *last = NULL;
-    struct origin_target target = {c->tls, c->host, c->port, c->route, c->parent, NULL};
+    struct origin_target target = {c->tls, c->host, c->port, c->route, c->parent, NULL, 0};
     unsigned idle = 0;
 
     origin_unlink(c);
@@ -296,15 +299,17 @@ static struct origin_connection *origin_new(struct origin_pool *pool, struct run
 }
 
 /* One of another runtime was let through and verified by another configuration. */
-static struct origin_connection *origin_find(struct origin_pool *pool,
-                                             const struct runtime *runtime,
-                                             const struct origin_target *target, bool fresh)
+static struct origin_connection *origin_find_bound(struct origin_pool *pool,
+                                                   const struct runtime *runtime,
+                                                   const struct origin_target *target, bool fresh,
+                                                   uint64_t bound)
 {
     struct origin_connection *c, *next;
 
     for (c = TAILQ_FIRST(origin_bucket(pool, origin_hash(target))); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (c->runtime != runtime || !origin_is_for(c, target) || (fresh && c->reused))
+        if (c->runtime != runtime || c->bound != bound || !origin_is_for(c, target) ||
+            (fresh && c->reused))
             continue;
         if (c->state == ORIGIN_IDLE && !stream_is_quiet(&c->channel.stream)) {
             origin_close(c);
@@ -313,6 +318,18 @@ static struct origin_connection *origin_find(struct origin_pool *pool,
         return c;
     }
     return NULL;
+}
+
+/* The client's own first: the origin is in the middle of asking who it is. */
+static struct origin_connection *origin_find(struct origin_pool *pool,
+                                             const struct runtime *runtime,
+                                             const struct origin_target *target, bool fresh)
+{
+    struct origin_connection *c = NULL;
+
+    if (pool->bound > 0 && target->client != 0)
+        c = origin_find_bound(pool, runtime, target, fresh, target->client);
+    return c != NULL ? c : origin_find_bound(pool, runtime, target, fresh, 0);
 }
 
 static int origin_start_dial(struct origin_pool *pool, struct runtime *runtime,
@@ -430,6 +447,19 @@ const char *origin_authorization(const struct origin_connection *c)
 void origin_authorized(struct origin_connection *c)
 {
     parent_token_free(&c->token);
+}
+
+void origin_bind(struct origin_connection *c, uint64_t client)
+{
+    assert(c->state == ORIGIN_READY);
+    if (c->bound == 0)
+        c->pool->bound++;
+    c->bound = client != 0 ? client : UINT64_MAX;
+}
+
+bool origin_is_bound(const struct origin_connection *c)
+{
+    return c->bound != 0;
 }
 
 void origin_release(struct origin_connection **connection, bool reusable)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What hostile clients could do at the proxy's edge: ways to leave, what stays behind them, floods."""
 import contextlib
+import itertools
 import os
 import socket
 import struct
+import threading
 import time
 
+import proxy as proxymodule
 import pytest
 from expect import eventually
 
@@ -46,3 +49,54 @@ def test_reset_of_a_client_whose_next_bytes_nobody_reads(dived, lab, behaviour):
     time.sleep(0.2)
     idles(one)
     eventually(lambda: lab.origin_open() <= upstream, 10, "the closing of the origin's connection")
+
+
+@pytest.fixture
+def asking_origin():
+    """A port where NTLM or Negotiate authenticates the connection, as it does at widespread servers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(s):
+        user = b"nobody"
+        with contextlib.closing(s), contextlib.suppress(OSError):
+            while True:
+                head = proxymodule.read_until(s, b"\r\n\r\n").lower()
+                if not head:
+                    return
+                for line in head.split(b"\r\n"):
+                    name, _, value = line.partition(b": ")
+                    if name == b"authorization":
+                        user = value.split()[-1]
+                s.sendall(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: %d\r\n\r\n" % len(user)
+                          + user)
+
+    def run():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=run, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.mark.parametrize("scheme", ["NTLM", "negotiate"])
+def test_connection_that_an_origin_has_authenticated_is_one_clients(dived, asking_origin, scheme):
+    one = dived(workers=1, cache={"memory": "16MiB", "max-size": "16MiB"})
+    pages = itertools.count()
+
+    def ask(s, *fields, page=None):
+        name = f"{PLAIN}:{asking_origin}"
+        page = page or next(pages)
+        s.sendall("\r\n".join([f"GET http://{name}/{page} HTTP/1.1", f"Host: {name}", *fields, "", ""]).encode())
+        return proxymodule.read_response(s)[2]
+
+    with contextlib.closing(one.connect()) as alice, contextlib.closing(one.connect()) as bob:
+        assert ask(bob) == b"nobody"
+        assert ask(alice, f"Authorization: {scheme} alice") == b"alice"
+        assert ask(bob) == b"nobody", "another client's connection speaks for alice"
+        assert ask(alice) == b"alice", "NTLM takes several requests on one connection"
+        assert ask(bob, f"Authorization: {scheme} bob") == b"bob"
+        assert ask(alice, page="same") == b"alice"
+        assert ask(bob, page="same") == b"bob", "what was said to alice was stored"
