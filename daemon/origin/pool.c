@@ -25,6 +25,8 @@ struct origin_pool {
     struct loop *loop;
     struct origin_list bucket[ORIGIN_BUCKETS];
     struct origin_list busy;
+    struct origin_list unused; /* what is in the buckets, unused longest first */
+    unsigned n_unused;
     unsigned bound; /* connections that are bound to a client's */
     struct parent_bridges bridges;
     struct parent_token_maker tokens;
@@ -80,10 +82,26 @@ static bool origin_is_ownerless(const struct origin_connection *c)
 
 static void origin_unlink(struct origin_connection *c)
 {
-    if (origin_is_ownerless(c))
-        TAILQ_REMOVE(origin_bucket(c->pool, c->hash), c, link);
-    else
+    if (!origin_is_ownerless(c)) {
         TAILQ_REMOVE(&c->pool->busy, c, link);
+        return;
+    }
+    TAILQ_REMOVE(origin_bucket(c->pool, c->hash), c, link);
+    TAILQ_REMOVE(&c->pool->unused, c, unused);
+    c->pool->n_unused--;
+}
+
+static void origin_close(struct origin_connection *c);
+
+/* It is ownerless now. */
+static void origin_link_unused(struct origin_connection *c)
+{
+    struct origin_pool *pool = c->pool;
+
+    TAILQ_INSERT_HEAD(origin_bucket(pool, c->hash), c, link);
+    TAILQ_INSERT_TAIL(&pool->unused, c, unused);
+    if (++pool->n_unused > ORIGIN_UNUSED_MAX)
+        origin_close(TAILQ_FIRST(&pool->unused));
 }
 
 static void origin_destroy(struct loop_node *node)
@@ -154,7 +172,7 @@ static void origin_become_idle(struct origin_connection *c)
     origin_unlink(c);
     origin_set_state(c, ORIGIN_IDLE);
     c->ready = NULL;
-    TAILQ_INSERT_HEAD(bucket, c, link);
+    origin_link_unused(c);
     channel_trim(&c->channel);
     loop_timer_set(&c->timer, c->runtime->config->timeouts.origin_pool_idle_ms);
     stream_want(&c->channel.stream, STREAM_READ);
@@ -294,7 +312,7 @@ static struct origin_connection *origin_new(struct origin_pool *pool, struct run
     if (ready != NULL)
         TAILQ_INSERT_HEAD(&pool->busy, c, link);
     else
-        TAILQ_INSERT_HEAD(origin_bucket(pool, c->hash), c, link);
+        origin_link_unused(c);
     return c;
 }
 
@@ -364,7 +382,7 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
 
     *out = NULL;
     if (c != NULL) {
-        TAILQ_REMOVE(origin_bucket(pool, c->hash), c, link);
+        origin_unlink(c);
         TAILQ_INSERT_HEAD(&pool->busy, c, link);
         *out = c;
         if (c->state == ORIGIN_IDLE) {
@@ -491,6 +509,7 @@ int origin_pool_new(struct origin_pool **out, struct loop *loop)
     pool->loop = loop;
     for (unsigned i = 0; i < ORIGIN_BUCKETS; i++)
         TAILQ_INIT(&pool->bucket[i]);
+    TAILQ_INIT(&pool->unused);
     TAILQ_INIT(&pool->busy);
     parent_bridges_init(&pool->bridges);
     pool->tokens = (struct parent_token_maker){parent_token_block, loop};

@@ -29,6 +29,9 @@
 
 #define ORIGIN_HOST_SIZE 256
 #define ORIGIN_FAILURE_MS 2000
+/* Of a worker's connections that nobody uses (idle, or made for who hasn't asked yet); beyond it
+ * the one that has been unused longest goes. Clients choose hosts, and leave. */
+#define ORIGIN_UNUSED_MAX 1024
 
 struct origin_target {
     bool tls;
@@ -98,7 +101,7 @@ struct origin_connection {
     struct origin_failure failure; /* FAILED: why */
     uint32_t hash;
     uint64_t bound; /* origin_bind(): to whom; 0: to nobody */
-    TAILQ_ENTRY(origin_connection) link;
+    TAILQ_ENTRY(origin_connection) link, unused;
 };
 
 int origin_pool_new(struct origin_pool **out, struct loop *loop) DIVE_MUST_USE;

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -100,3 +101,45 @@ def test_connection_that_an_origin_has_authenticated_is_one_clients(dived, askin
         assert ask(bob, f"Authorization: {scheme} bob") == b"bob"
         assert ask(alice, page="same") == b"alice"
         assert ask(bob, page="same") == b"bob", "what was said to alice was stored"
+
+
+@pytest.fixture
+def silent_origin():
+    """A port where connections are made and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        yield listener.getsockname()[1]
+
+
+def hello(name):
+    """A ClientHello, as OpenSSL makes it."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
+def test_what_clients_leave_behind_at_origins_is_bounded(dived, silent_origin):
+    """Each tunnel's connection to the origin waits in TLS for the tunnel's first request; the client has left."""
+    most = 1024  # ORIGIN_UNUSED_MAX
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as f:
+        if int(f.read()) < 2048:
+            pytest.skip("net.core.somaxconn is below 2048")
+    one = dived(workers=1, timeouts={"tls-handshake": "120s"}, access={"connect-ports": [silent_origin]},
+                log={"level": "warning"})
+    first = hello(PLAIN)
+
+    def tunnels(count):
+        for _ in range(count):
+            s, head = one.tunnel(PLAIN, silent_origin)
+            assert b" 200" in head
+            s.sendall(first)
+            assert s.recv(1)  # ServerHello: the origin's connection is the pool's now
+            reset(s)
+
+    before = one.descriptors()
+    tunnels(100)
+    eventually(lambda: one.descriptors() >= before + 100, 10, "connections that wait at the origin")
+    tunnels(most + 100)
+    eventually(lambda: before + most - 50 <= one.descriptors() <= before + most + 20, 10,
+               f"at most {most} connections that wait (now {one.descriptors() - before})")
