@@ -235,6 +235,7 @@ static void client_start_exchange(struct client_connection *c, struct http_head 
         .head = head,
         .peer = &c->peer,
         .peer_text = c->peer_text,
+        .number = c->number,
         .listener = c->listener,
         .listener_name = c->listener_name,
         .tls = c->tls,
@@ -617,6 +618,7 @@ void client_connection_open(struct worker *worker, unsigned listener, int fd,
         return;
     }
     c->worker = worker;
+    c->number = ++worker->clients_ever;
     c->runtime = runtime_ref(worker->runtime);
     c->listener = listener;
     if (listener < c->runtime->config->listeners.n)

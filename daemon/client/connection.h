@@ -45,6 +45,7 @@ struct client_connection {
     enum client_state state;
     struct sockaddr_storage peer;
     char peer_text[64];
+    uint64_t number; /* among all of the worker's, from 1 on */
     unsigned listener;
     char listener_name[CONFIG_NAME_MAX + 1]; /* of when it was accepted */
 

@@ -83,7 +83,8 @@ static void transparent_relay(struct tunnel *t)
 static void transparent_intercept(struct tunnel *t, const struct client_hello *hello)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {true, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
+    struct origin_target target = {true, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL,
+                                   0};
 
     if (t->failure.status == 0 && !stream_is_open(&t->origin.stream) &&
         !origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {

@@ -208,7 +208,7 @@ static int tunnel_start_dial(struct tunnel *t, dial_fn *cb)
 {
     struct client_connection *c = t->client;
     char *via = http_via_received(&t->head);
-    struct origin_target target = {false, t->url.at.host, t->url.at.port, NULL, t->parent, via};
+    struct origin_target target = {false, t->url.at.host, t->url.at.port, NULL, t->parent, via, 0};
     int r = DIVE_E_NOMEM;
 
     if (via != NULL)
@@ -267,7 +267,8 @@ void tunnel_relay(struct tunnel *t)
 static void tunnel_hand_over_origin(struct tunnel *t, bool tls)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL};
+    struct origin_target target = {tls, c->tunnel.host, c->tunnel.port, c->route, t->parent, NULL,
+                                   0};
 
     if (t->failure.status != 0)
         origin_note_failure(c->worker->origins, c->runtime, &target, &t->failure);
@@ -457,7 +458,7 @@ bool tunnel_dial_origin(struct tunnel *t)
 static void tunnel_dial(struct tunnel *t)
 {
     struct client_connection *c = t->client;
-    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL, t->parent, NULL};
+    struct origin_target target = {true, t->url.at.host, t->url.at.port, NULL, t->parent, NULL, 0};
 
     if (!t->spliced && origin_pool_has_idle(c->worker->origins, c->runtime, &target)) {
         tunnel_reply(t);

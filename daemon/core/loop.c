@@ -50,6 +50,7 @@ int loop_init(struct loop *loop)
 
     loop->base = NULL;
     loop->later = NULL;
+    loop->gone = (struct gone_watcher){.epoll = -1};
     TAILQ_INIT(&loop->queue);
     if (!config) {
         errno = ENOMEM;
@@ -67,7 +68,8 @@ int loop_init(struct loop *loop)
         goto out;
     /* One add here and one del give the timer heap its first allocation: the adds in loop_later(),
      * which cannot report failure, then find room. */
-    if (event_add(loop->later, &at_once) || event_del(loop->later))
+    if (event_add(loop->later, &at_once) || event_del(loop->later) ||
+        gone_watcher_init(&loop->gone, loop->base))
         goto out;
     r = 0;
 out:
@@ -94,6 +96,7 @@ void loop_destroy(struct loop *loop)
     if (!loop->base)
         return;
     loop_flush(loop);
+    gone_watcher_destroy(&loop->gone);
     event_free(loop->later);
     event_base_free(loop->base);
     loop->later = NULL;

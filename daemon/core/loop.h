@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/gone.h"
+
 /* Embedded in the object that is to be freed or called later. Zeroed memory is "not queued". */
 struct loop_node {
     TAILQ_ENTRY(loop_node) link;
@@ -29,6 +31,7 @@ struct loop {
     struct event_base *base;
     struct event *later;
     struct loop_queue queue;
+    struct gone_watcher gone;
 };
 
 /* 0 or -1 (errno). The loop's memory is the caller's. */

@@ -20,12 +20,25 @@ static void stream_tell(struct stream *s, unsigned events)
         s->on_event(s->arg, events);
 }
 
+static void stream_watch_gone(struct stream *s)
+{
+    if (!(s->armed & STREAM_GONE) && !s->gone_told &&
+        gone_watch(&s->loop->gone, s->fd, &s->gone) == 0)
+        s->armed |= STREAM_GONE;
+}
+
+static void stream_unwatch_gone(struct stream *s)
+{
+    if (s->armed & STREAM_GONE)
+        gone_unwatch(&s->loop->gone, s->fd);
+    s->armed &= ~STREAM_GONE;
+}
+
 static void stream_disarm_read(struct stream *s)
 {
     event_del(&s->read_event);
     s->armed &= ~STREAM_READ;
-    if (!s->gone_told && event_add(&s->gone_event, NULL) == 0)
-        s->armed |= STREAM_GONE;
+    stream_watch_gone(s);
 }
 
 static bool stream_peer_has_left(struct stream *s)
@@ -77,14 +90,13 @@ static void stream_on_writable(evutil_socket_t fd, short what, void *arg)
     stream_tell(s, events);
 }
 
-static void stream_on_gone(evutil_socket_t fd, short what, void *arg)
+static void stream_on_gone(struct gone_node *node)
 {
-    struct stream *s = arg;
+    struct stream *s = (struct stream *)((char *)node - offsetof(struct stream, gone));
 
     if (s->fd < 0)
         return;
-    event_del(&s->gone_event);
-    s->armed &= ~STREAM_GONE;
+    stream_unwatch_gone(s);
     s->gone_told = true;
     if (!(s->wanted & STREAM_READ))
         stream_tell(s, STREAM_GONE);
@@ -104,7 +116,7 @@ void stream_init(struct stream *s, struct loop *loop, int fd,
     *s = (struct stream){.loop = loop, .fd = fd, .on_event = on_event, .arg = arg};
     event_assign(&s->read_event, loop->base, fd, EV_READ | EV_PERSIST, stream_on_readable, s);
     event_assign(&s->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, stream_on_writable, s);
-    event_assign(&s->gone_event, loop->base, fd, EV_CLOSED | EV_PERSIST, stream_on_gone, s);
+    s->gone.fn = stream_on_gone;
 }
 
 void stream_set_owner(struct stream *s, void (*on_event)(void *arg, unsigned events), void *arg)
@@ -167,13 +179,10 @@ void stream_want(struct stream *s, unsigned events)
     if (s->fd < 0)
         return;
     if ((events & STREAM_READ) || ((events & STREAM_WRITE) && s->tls_write_needs_read)) {
-        if (s->armed & STREAM_GONE) {
-            event_del(&s->gone_event);
-            s->armed &= ~STREAM_GONE;
-        }
+        stream_unwatch_gone(s);
         stream_arm(s, STREAM_READ, &s->read_event);
-    } else if (!(s->armed & STREAM_READ) && !s->gone_told) {
-        stream_arm(s, STREAM_GONE, &s->gone_event);
+    } else if (!(s->armed & STREAM_READ)) {
+        stream_watch_gone(s);
     }
     if (((events & STREAM_WRITE) && !s->tls_write_needs_read) ||
         ((events & STREAM_READ) && s->tls_read_needs_write)) {
@@ -317,8 +326,7 @@ static void stream_unregister(struct stream *s)
         event_del(&s->read_event);
     if (s->armed & STREAM_WRITE)
         event_del(&s->write_event);
-    if (s->armed & STREAM_GONE)
-        event_del(&s->gone_event);
+    stream_unwatch_gone(s);
     s->armed = s->wanted = 0;
     loop_cancel(s->loop, &s->wake);
 }

@@ -36,7 +36,8 @@ struct stream {
     int fd; /* -1: closed */
     SSL *ssl;
     SSL *outer; /* TLS within TLS: what `ssl` runs in; else NULL */
-    struct event read_event, write_event, gone_event;
+    struct event read_event, write_event;
+    struct gone_node gone;
     struct loop_node wake;
     unsigned wanted, armed;
     bool gone_told; /* that the peer left stays true: told to an owner once, or the loop would spin

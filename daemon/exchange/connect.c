@@ -136,8 +136,8 @@ static int connect_failed(struct exchange *x)
 
 int connect_origin(struct exchange *x)
 {
-    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port,
-                                   x->route,     x->parent,      NULL};
+    struct origin_target target = {x->url.https, x->url.at.host, x->url.at.port,  x->route,
+                                   x->parent,    NULL,           x->client_number};
     char *via;
     int r;
 

@@ -397,6 +397,7 @@ int exchange_start(struct exchange **out, const struct exchange_start *start)
     *start->head = (struct http_head){0};
     x->peer = start->peer;
     x->siblings = start->siblings;
+    x->client_number = start->number;
     snprintf(x->peer_text, sizeof(x->peer_text), "%s", start->peer_text);
     x->listener = start->listener;
     x->listener_name = start->listener_name;

@@ -43,6 +43,7 @@ struct exchange_start {
     struct http_head *head; /* taken over and cleared */
     const struct sockaddr_storage *peer;
     const char *peer_text;
+    uint64_t number; /* of the client's connection, among all of the worker's; not 0 */
     const _Atomic unsigned *siblings; /* how many connections the client has; NULL: not known */
     const char *user;                 /* who asks, or NULL; copied */
     unsigned listener;

@@ -104,6 +104,9 @@ void keep_decide(struct exchange *x)
         return;
     freshness_of(&x->freshness, &x->response, x->request_time, x->response_time);
     storable = freshness_may_store(&x->request, &x->response, &x->freshness);
+    /* What the connection said earlier counts as if this request had said it. */
+    if (storable == STORABLE_YES && x->origin != NULL && origin_is_bound(x->origin))
+        storable = STORABLE_AUTHORIZATION;
     if (storable != STORABLE_YES)
         x->cache_status.detail = storable_word(storable);
     else if (vary_of_response(x->vary, &x->response) != 0 ||

@@ -73,6 +73,7 @@ struct exchange {
     const struct sockaddr_storage *peer; /* until the client is given back */
     const _Atomic unsigned *siblings;    /* so long too: connections of this client; or NULL */
     char peer_text[64];
+    uint64_t client_number;
     char *user; /* who asks, or NULL */
     unsigned listener;
     const char *listener_name; /* until the client is given back */

@@ -38,6 +38,21 @@ static bool request_may_upgrade(const struct exchange *x)
     return true;
 }
 
+/* RFC 4559 section 6: what authenticates a connection, and so all that comes on it after. */
+static bool request_authenticates_connection(const struct http_head *head)
+{
+    const struct dive_span *value = http_field_get(head, "Authorization");
+    size_t n = 0;
+
+    if (value == NULL)
+        return false;
+    while (n < value->n && value->p[n] != ' ' && value->p[n] != '\t' && value->p[n] != ',')
+        n++;
+    return http_field_count(head, "Authorization") > 1 ||
+           dive_span_caseeq(dive_span(value->p, n), dive_span_str("NTLM")) ||
+           dive_span_caseeq(dive_span(value->p, n), dive_span_str("Negotiate"));
+}
+
 static int request_queue_head(struct exchange *x)
 {
     static const char *const range_fields[] = {"Range", "If-Range", NULL};
@@ -86,6 +101,8 @@ static int request_queue_head(struct exchange *x)
         r = buffer_append(&x->origin->channel.out, scratch->p, scratch->n, SIZE_MAX / 2);
     if (x->origin->absolute)
         origin_authorized(x->origin);
+    if (request_authenticates_connection(&x->request))
+        origin_bind(x->origin, x->client_number);
     return r;
 }
 

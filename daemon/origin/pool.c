@@ -25,6 +25,9 @@ struct origin_pool {
     struct loop *loop;
     struct origin_list bucket[ORIGIN_BUCKETS];
     struct origin_list busy;
+    struct origin_list unused; /* what is in the buckets, unused longest first */
+    unsigned n_unused;
+    unsigned bound; /* connections that are bound to a client's */
     struct parent_bridges bridges;
     struct parent_token_maker tokens;
 };
@@ -79,10 +82,26 @@ static bool origin_is_ownerless(const struct origin_connection *c)
 
 static void origin_unlink(struct origin_connection *c)
 {
-    if (origin_is_ownerless(c))
-        TAILQ_REMOVE(origin_bucket(c->pool, c->hash), c, link);
-    else
+    if (!origin_is_ownerless(c)) {
         TAILQ_REMOVE(&c->pool->busy, c, link);
+        return;
+    }
+    TAILQ_REMOVE(origin_bucket(c->pool, c->hash), c, link);
+    TAILQ_REMOVE(&c->pool->unused, c, unused);
+    c->pool->n_unused--;
+}
+
+static void origin_close(struct origin_connection *c);
+
+/* It is ownerless now. */
+static void origin_link_unused(struct origin_connection *c)
+{
+    struct origin_pool *pool = c->pool;
+
+    TAILQ_INSERT_HEAD(origin_bucket(pool, c->hash), c, link);
+    TAILQ_INSERT_TAIL(&pool->unused, c, unused);
+    if (++pool->n_unused > ORIGIN_UNUSED_MAX)
+        origin_close(TAILQ_FIRST(&pool->unused));
 }
 
 static void origin_destroy(struct loop_node *node)
@@ -101,6 +120,8 @@ static void origin_close(struct origin_connection *c)
         return;
     origin_unlink(c);
     origin_set_state(c, ORIGIN_CLOSED);
+    if (c->bound != 0)
+        c->pool->bound--;
     dial_cancel(&c->dial);
     loop_timer_stop(&c->timer);
     loop_cancel(c->pool->loop, &c->node);
@@ -145,13 +166,13 @@ static void origin_become_idle(struct origin_connection *c)
 {
     struct origin_list *bucket = origin_bucket(c->pool, c->hash);
     struct origin_connection *other, *last = NULL;
-    struct origin_target target = {c->tls, c->host, c->port, c->route, c->parent, NULL};
+    struct origin_target target = {c->tls, c->host, c->port, c->route, c->parent, NULL, 0};
     unsigned idle = 0;
 
     origin_unlink(c);
     origin_set_state(c, ORIGIN_IDLE);
     c->ready = NULL;
-    TAILQ_INSERT_HEAD(bucket, c, link);
+    origin_link_unused(c);
     channel_trim(&c->channel);
     loop_timer_set(&c->timer, c->runtime->config->timeouts.origin_pool_idle_ms);
     stream_want(&c->channel.stream, STREAM_READ);
@@ -291,20 +312,22 @@ static struct origin_connection *origin_new(struct origin_pool *pool, struct run
     if (ready != NULL)
         TAILQ_INSERT_HEAD(&pool->busy, c, link);
     else
-        TAILQ_INSERT_HEAD(origin_bucket(pool, c->hash), c, link);
+        origin_link_unused(c);
     return c;
 }
 
 /* One of another runtime was let through and verified by another configuration. */
-static struct origin_connection *origin_find(struct origin_pool *pool,
-                                             const struct runtime *runtime,
-                                             const struct origin_target *target, bool fresh)
+static struct origin_connection *origin_find_bound(struct origin_pool *pool,
+                                                   const struct runtime *runtime,
+                                                   const struct origin_target *target, bool fresh,
+                                                   uint64_t bound)
 {
     struct origin_connection *c, *next;
 
     for (c = TAILQ_FIRST(origin_bucket(pool, origin_hash(target))); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (c->runtime != runtime || !origin_is_for(c, target) || (fresh && c->reused))
+        if (c->runtime != runtime || c->bound != bound || !origin_is_for(c, target) ||
+            (fresh && c->reused))
             continue;
         if (c->state == ORIGIN_IDLE && !stream_is_quiet(&c->channel.stream)) {
             origin_close(c);
@@ -313,6 +336,18 @@ static struct origin_connection *origin_find(struct origin_pool *pool,
         return c;
     }
     return NULL;
+}
+
+/* The client's own first: the origin is in the middle of asking who it is. */
+static struct origin_connection *origin_find(struct origin_pool *pool,
+                                             const struct runtime *runtime,
+                                             const struct origin_target *target, bool fresh)
+{
+    struct origin_connection *c = NULL;
+
+    if (pool->bound > 0 && target->client != 0)
+        c = origin_find_bound(pool, runtime, target, fresh, target->client);
+    return c != NULL ? c : origin_find_bound(pool, runtime, target, fresh, 0);
 }
 
 static int origin_start_dial(struct origin_pool *pool, struct runtime *runtime,
@@ -347,7 +382,7 @@ int origin_open(struct origin_pool *pool, struct runtime *runtime, struct resolv
 
     *out = NULL;
     if (c != NULL) {
-        TAILQ_REMOVE(origin_bucket(pool, c->hash), c, link);
+        origin_unlink(c);
         TAILQ_INSERT_HEAD(&pool->busy, c, link);
         *out = c;
         if (c->state == ORIGIN_IDLE) {
@@ -432,6 +467,19 @@ void origin_authorized(struct origin_connection *c)
     parent_token_free(&c->token);
 }
 
+void origin_bind(struct origin_connection *c, uint64_t client)
+{
+    assert(c->state == ORIGIN_READY);
+    if (c->bound == 0)
+        c->pool->bound++;
+    c->bound = client != 0 ? client : UINT64_MAX;
+}
+
+bool origin_is_bound(const struct origin_connection *c)
+{
+    return c->bound != 0;
+}
+
 void origin_release(struct origin_connection **connection, bool reusable)
 {
     struct origin_connection *c = *connection;
@@ -461,6 +509,7 @@ int origin_pool_new(struct origin_pool **out, struct loop *loop)
     pool->loop = loop;
     for (unsigned i = 0; i < ORIGIN_BUCKETS; i++)
         TAILQ_INIT(&pool->bucket[i]);
+    TAILQ_INIT(&pool->unused);
     TAILQ_INIT(&pool->busy);
     parent_bridges_init(&pool->bridges);
     pool->tokens = (struct parent_token_maker){parent_token_block, loop};

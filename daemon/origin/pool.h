@@ -12,8 +12,10 @@
  * verified for that host. Through a parent proxy, https goes by CONNECT; http on a connection to
  * the parent that is used for one host alone, with requests in absolute-form (RFC 9112
  * section 3.2.2), and for one request alone where the parent is sent Negotiate: what authenticates
- * it counts once. One that is being made by origin_adopt() has no owner yet: the first
- * origin_open() for its target gets it, or the reason why there is none.
+ * it counts once. NTLM and Negotiate towards the origin authenticate a connection, not a request
+ * (RFC 4559 section 6): one that has carried them is bound to one client's connection. One that is
+ * being made by origin_adopt() has no owner yet: the first origin_open() for its target gets it, or
+ * the reason why there is none.
  */
 #ifndef DIVED_ORIGIN_POOL_H
 #define DIVED_ORIGIN_POOL_H
@@ -27,6 +29,9 @@
 
 #define ORIGIN_HOST_SIZE 256
 #define ORIGIN_FAILURE_MS 2000
+/* Of a worker's connections that nobody uses (idle, or made for who hasn't asked yet); beyond it
+ * the one that has been unused longest goes. Clients choose hosts, and leave. */
+#define ORIGIN_UNUSED_MAX 1024
 
 struct origin_target {
     bool tls;
@@ -37,6 +42,7 @@ struct origin_target {
     const char *route;
     const struct parent *parent; /* the runtime's; NULL: straight to the origin */
     const char *via; /* of the request that this is for, for CONNECT to a parent; or NULL */
+    uint64_t client; /* the number of the client's connection; 0: only what is bound to none */
 };
 
 /* Why no connection could be had: what a 502 or 504 says (RFC 9209 section 2.3). */
@@ -94,7 +100,8 @@ struct origin_connection {
     void *arg;
     struct origin_failure failure; /* FAILED: why */
     uint32_t hash;
-    TAILQ_ENTRY(origin_connection) link;
+    uint64_t bound; /* origin_bind(): to whom; 0: to nobody */
+    TAILQ_ENTRY(origin_connection) link, unused;
 };
 
 int origin_pool_new(struct origin_pool **out, struct loop *loop) DIVE_MUST_USE;
@@ -137,6 +144,12 @@ bool origin_pool_has_idle(struct origin_pool *pool, const struct runtime *runtim
  * none. To be followed by origin_authorized() when it has been written. */
 const char *origin_authorization(const struct origin_connection *connection);
 void origin_authorized(struct origin_connection *connection);
+
+/* The origin may take who asks on a READY one for `client` from now on: nobody else gets
+ * it, and nobody at all with 0. */
+void origin_bind(struct origin_connection *connection, uint64_t client);
+
+bool origin_is_bound(const struct origin_connection *connection);
 
 /* The exchange is done with it. `reusable`: the last response was read to its end and both sides
  * let the connection persist. NULLs *connection. */
