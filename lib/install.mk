@@ -88,6 +88,8 @@ install: all libdive
 	    && echo 'kept: $(call in,$(sysconfdir))/dived/dived.yaml' \
 	    || $(INSTALL) -m 644 conf/dived.yaml $(call in,$(sysconfdir))/dived/dived.yaml
 	$(INSTALL) -m 644 conf/dived.yaml conf/developer.yaml docs/*.md docs/example.c $(call in,$(docdir))
+	$(INSTALL) -d $(call in,$(docdir))/nft
+	$(INSTALL) -m 644 $(wildcard docs/nft/*) $(call in,$(docdir))/nft
 	$(INSTALL) -m 644 conf/completions/divectl $(call in,$(bashcompdir))/divectl
 	$(INSTALL) -m 644 conf/completions/_divectl $(call in,$(zshcompdir))/_divectl
 	$(foreach page,$(MAN_PAGES),$(call install_page,$(page),$(call in,$(mandir))/man$(subst .,,$(suffix $(page)))))
@@ -110,7 +112,8 @@ uninstall:
 	    $(foreach page,$(MAN_PAGES),$(call in,$(mandir))/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) \
 	        $(patsubst %,$(call in,$(mandir))/man3/%.3,$(call page_links,$(page)))) \
 	    $(PUBLIC_HEADERS:%=$(call in,$(includedir))/dive/%.h) \
-	    $(addprefix $(call in,$(docdir))/,dived.yaml developer.yaml example.c $(notdir $(wildcard systemd/drop-ins/*.conf)) $(notdir $(wildcard docs/*.md)))
-	-rmdir $(call in,$(includedir))/dive $(call in,$(docdir)) 2>/dev/null
+	    $(addprefix $(call in,$(docdir))/,dived.yaml developer.yaml example.c $(notdir $(wildcard systemd/drop-ins/*.conf)) $(notdir $(wildcard docs/*.md)) \
+	        $(patsubst docs/%,%,$(wildcard docs/nft/*)))
+	-rmdir $(call in,$(includedir))/dive $(call in,$(docdir))/nft $(call in,$(docdir)) 2>/dev/null
 
 .PHONY: libdive install uninstall

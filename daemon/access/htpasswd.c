@@ -272,7 +272,13 @@ int htpasswd_load(struct htpasswd **out, const char *path, char *why, size_t why
 
     *out = NULL;
     if (fd < 0 || fstat(fd, &st) != 0 || (!S_ISREG(st.st_mode) && (errno = EINVAL))) {
-        snprintf(why, why_size, "%s: cannot be read: %s", path, strerror(errno));
+        snprintf(why, why_size, "access.htpasswd: %s: cannot be read: %s", path, strerror(errno));
+        goto out;
+    }
+    if ((st.st_mode & S_IWOTH) != 0) {
+        snprintf(why, why_size,
+                 "access.htpasswd: %s: everybody can write to it (mode %04o); run: chmod o-w %s",
+                 path, (unsigned)st.st_mode & 07777u, path);
         goto out;
     }
     size = (size_t)st.st_size;

@@ -21,9 +21,9 @@
 
 struct htpasswd;
 
-/* *out is the caller's. DIVE_E_NOT_FOUND: can't be read; DIVE_E_SYNTAX, DIVE_E_LIMIT: what is in
- * it; `why` then has a sentence that begins with file:line and says what to do. No hash or other
- * content of the file is in it. Blocks on the file. */
+/* *out is the caller's. DIVE_E_NOT_FOUND: can't be read, or everybody can write it; DIVE_E_SYNTAX,
+ * DIVE_E_LIMIT: what is in it; `why` then has a sentence that begins with file:line and says what
+ * to do. No hash or other content of the file is in it. Blocks on the file. */
 int htpasswd_load(struct htpasswd **out, const char *path, char *why,
                   size_t why_size) DIVE_MUST_USE;
 /* The same for text in memory; `name` stands in messages. */

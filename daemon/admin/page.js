@@ -27,7 +27,9 @@
     const tr = document.createElement("tr");
     for (const [text, kind] of cells) {
       const td = document.createElement("td");
-      td.textContent = text;
+      const inner = kind === "u" ? td.appendChild(document.createElement("div")) : td;
+      inner.textContent = text;
+      if (inner !== td) inner.className = "lines"; // a URL may be very long
       if (kind) td.className = kind;
       tr.append(td);
     }

@@ -417,5 +417,6 @@ int command_audit(const struct command *command, int argc, char **argv)
         audit_query_close(&run.query);
         return r;
     }
+    command_error("audit takes: list, show ID, verify, report, or head");
     return command_usage(command);
 }

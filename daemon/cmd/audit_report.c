@@ -103,7 +103,8 @@ static void print_hosts(const json_t *list, const char *title)
         command_print_text(command_string(host, "host"));
         printf(": ");
         command_print_text(command_string(host, "reasons"));
-        printf(" (%lld clients)\n", command_number(host, "clients"));
+        printf(" (%lld client%s)\n", command_number(host, "clients"),
+               command_number(host, "clients") == 1 ? "" : "s");
     }
     puts("Rules that would let these pass, still reported (rules: of the configuration):");
     json_array_foreach(list, i, host)

@@ -44,6 +44,28 @@ void command_error(const char *format, ...)
     fputc('\n', stderr);
 }
 
+const char *command_advice(const struct command_options *options, const char *text, char *out,
+                           size_t size)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
+    const char *config = options->config;
+    const char *at;
+    size_t n = 0;
+
+    if (config == NULL || config[0] == '-' || config[strspn(config, plain)] != '\0')
+        config = NULL;
+    out[0] = '\0';
+    while (config != NULL && n < size && (at = strstr(text, "divectl ")) != NULL) {
+        n += (size_t)snprintf(out + n, size - n, "%.*sdivectl -c %s ", (int)(at - text), text,
+                              config);
+        text = at + strlen("divectl ");
+    }
+    if (n < size)
+        snprintf(out + n, size - n, "%s", text);
+    return out;
+}
+
 static void print_usage(const struct command *command, FILE *to)
 {
     fprintf(to, "usage: divectl %s %s%s[OPTION...]\n%s\n", command->name, command->arguments,

@@ -69,6 +69,10 @@ int command_parse(const struct command *command, int argc, char **argv,
                   const struct command_option *own, int at_least, int at_most,
                   struct command_options *options) DIVE_MUST_USE;
 
+/* `text` with every "divectl " in it followed by the --config of this run, if it has one that a
+ * shell takes unquoted: advice that can be copied. Into `out`, cut off at `size`; returns out. */
+const char *command_advice(const struct command_options *options, const char *text, char *out,
+                           size_t size);
 int command_usage(const struct command *command); /* prints; COMMAND_USAGE */
 /* "divectl: ..." to standard error. */
 void command_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

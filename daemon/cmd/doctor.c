@@ -21,7 +21,7 @@ static const char *const doctor_states[] = {
 void doctor_find(struct doctor *d, enum doctor_state state, const char *check, const char *advice,
                  const char *format, ...)
 {
-    char text[1024];
+    char text[1024], copied[2048];
     va_list args;
     json_t *finding;
 
@@ -33,6 +33,8 @@ void doctor_find(struct doctor *d, enum doctor_state state, const char *check, c
             *c = '?';
     if (state == DOCTOR_ERROR)
         d->errors++;
+    if (advice != NULL)
+        advice = command_advice(d->options, advice, copied, sizeof(copied));
     finding = json_pack("{s:s, s:s, s:s, s:s?}", "check", check, "state", doctor_states[state],
                         "text", text, "advice", advice);
     if (finding == NULL || d->findings == NULL ||

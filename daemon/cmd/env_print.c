@@ -78,8 +78,10 @@ static int print_json(const struct env *env)
 }
 
 /* What no variable does. A line end in a path would end the comment: it is printed escaped. */
-static void print_comments(const struct env *env)
+static void print_comments(const struct env *env, const struct command_options *options)
 {
+    char copied[2048];
+
     printf("# apt reads files only, e.g. /etc/apt/apt.conf.d/95dived:\n"
            "#   Acquire::http::Proxy \"%s\"; Acquire::https::Proxy \"%s\";\n"
            "#   Acquire::http::Timeout \"" ENV_PATIENCE
@@ -95,7 +97,9 @@ static void print_comments(const struct env *env)
            env->proxy, env->proxy);
     if (env->certificate[0] == '\0')
         return;
-    puts("#   and it trusts the machine's store only: divectl ca trust");
+    puts(command_advice(options,
+                        "#   and it trusts the machine's store only: sudo divectl ca trust", copied,
+                        sizeof(copied)));
     if (env->wgetrc[0] == '\0') {
         fputs("# wget: there is a ~/.wgetrc; add to it: ca_certificate = ", stdout);
         command_print_text(env->bundle);
@@ -106,6 +110,7 @@ static void print_comments(const struct env *env)
 int env_print(const struct env *env, const struct command_options *options, const char *shell_name)
 {
     const struct env_shell *shell = shell_find(shell_name != NULL ? shell_name : "sh");
+    char copied[2048];
 
     if (shell == NULL) {
         command_error("--shell: sh, fish or powershell, not %s", shell_name);
@@ -113,7 +118,7 @@ int env_print(const struct env *env, const struct command_options *options, cons
     }
     if (options->json)
         return print_json(env);
-    printf("# %s\n", shell->usage);
+    printf("# %s\n", command_advice(options, shell->usage, copied, sizeof(copied)));
     for (size_t i = 0; i < env_count(); i++) {
         const char *name, *text = env_get(env, i, &name);
 
@@ -123,7 +128,7 @@ int env_print(const struct env *env, const struct command_options *options, cons
         print_quoted(shell, text);
         putchar('\n');
     }
-    print_comments(env);
+    print_comments(env, options);
     return fflush(stdout) == 0 ? COMMAND_OK : EX_IOERR;
 }
 

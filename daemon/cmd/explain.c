@@ -226,6 +226,12 @@ static const char *tell_trace(struct story *story, const json_t *trace)
         is_text(trace, "note") ? command_string(trace, "note") : "",
         is_text(trace, "error") ? "; the verifier itself failed: " : "",
         is_text(trace, "error") ? command_string(trace, "error") : "");
+    if (is_text(trace, "failed-before")) {
+        say(story,
+            "It was blocked without being loaded again: the same content had failed within the "
+            "last seconds. The trace of that exchange has the proof.");
+        return command_string(trace, "failed-before");
+    }
     return command_string(trace, "reason");
 }
 

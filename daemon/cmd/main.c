@@ -80,6 +80,10 @@ static int run(int argc, char **argv, int at)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(&commands[i], argc - 1, argv + 1);
     }
+    if (strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return COMMAND_OK;
+    }
     command_error("no such command: %s", name);
     print_help(stderr);
     return COMMAND_USAGE;

@@ -41,6 +41,7 @@ int command_policies(const struct command *command, int argc, char **argv)
         }
         id = domain;
     } else if (strcmp(options.argv[0], "list") != 0 || options.argc != 1) {
+        command_error("policies takes: list, or forget DOMAIN");
         return command_usage(command);
     }
     r = command_ask(&options, "policies", id, &answer);

@@ -41,15 +41,17 @@ static void top_line_end(const struct top *top)
     puts(top->draws ? TOP_CLEAR_LINE : "");
 }
 
-static void top_bytes(long long n)
+static void top_bytes(int width, long long n)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double value = (double)n;
+    char text[32];
     size_t i = 0;
 
     for (; value >= 1024 && i + 1 < sizeof(units) / sizeof(units[0]); i++)
         value /= 1024;
-    printf(i > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value, units[i]);
+    snprintf(text, sizeof(text), i > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value, units[i]);
+    printf("%*s", width, text);
 }
 
 static long long top_counter(const json_t *answer, const char *group, const char *name)
@@ -98,13 +100,13 @@ static void top_print_rates(const struct top *top)
            top->seconds > 0 ? "" : "   (since the start)");
     top_line_end(top);
     printf("connections %lld   held ", command_number(top->now, "connections"));
-    top_bytes(command_number(top->now, "held_bytes"));
+    top_bytes(0, command_number(top->now, "held_bytes"));
     if (hits + misses > 0)
         printf("   cache hits %.1f %%", 100.0 * (double)hits / (double)(hits + misses));
     else
         printf("   cache hits -");
     printf("   stored ");
-    top_bytes(command_number(cache, "memory_bytes") + command_number(cache, "disk_bytes"));
+    top_bytes(0, command_number(cache, "memory_bytes") + command_number(cache, "disk_bytes"));
     top_line_end(top);
 }
 
@@ -157,7 +159,7 @@ static void top_print_list(const struct top *top, const char *list, const char *
             snprintf(rate, sizeof(rate), "%.1f",
                      (double)(n - (before < 0 ? 0 : before)) / top->seconds);
         printf("%10s %10lld %8lld  ", rate, n, command_number(entry, "failed"));
-        top_bytes(command_number(entry, "bytes"));
+        top_bytes(10, command_number(entry, "bytes"));
         printf("  ");
         command_print_text(command_string(entry, "name"));
         top_line_end(top);

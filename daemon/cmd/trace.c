@@ -169,6 +169,10 @@ void command_print_trace(const json_t *trace)
     print_member(trace, "note", "; ");
     print_member(trace, "error", "; error: ");
     putchar('\n');
+    if (json_is_string(json_object_get(trace, "failed-before")))
+        printf("blocked without loading it: this content failed within the last seconds, %s; the "
+               "trace of that exchange has the proof\n",
+               command_string(trace, "failed-before"));
 }
 
 static void print_trace(const json_t *answer)

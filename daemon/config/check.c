@@ -8,8 +8,10 @@
 #include "config/load.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "config/match.h"
@@ -522,6 +524,32 @@ static void check_authentication(struct loader *l)
                          "Kerberos are set up; write any, or leave it out");
 }
 
+/* A file that the daemon will open for writing. Its folder may be made by whoever starts it, so one
+ * that is absent is a warning. */
+static void check_written(struct loader *l, const char *key, const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *folder = slash > path ? strndup(path, (size_t)(slash - path)) : NULL;
+    struct stat st;
+
+    if (!path || !given(l, key))
+        goto out;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        problems_error(l->problems, place_of(l, key), "%s: %s is a folder; name a file in it", key,
+                       path);
+    else if (folder && stat(folder, &st) != 0 && errno == ENOENT)
+        problems_warning(l->problems, place_of(l, key),
+                         "%s: there is no folder %s; it must be there when dived starts", key,
+                         folder);
+out:
+    free(folder);
+}
+
+static bool is_file(const char *log)
+{
+    return log && strcmp(log, "-") != 0 && !log_target_is_remote(log);
+}
+
 static void check_log(struct loader *l)
 {
     const char *access_log = l->cfg->log.access;
@@ -531,6 +559,11 @@ static void check_log(struct loader *l)
         !log_target_is_remote(access_log) && strcmp(access_log, error_log) == 0)
         problems_error(l->problems, place_of(l, "log.error"),
                        "log: access and error are one file; they must be two, or \"-\"");
+    if (is_file(access_log))
+        check_written(l, "log.access", access_log);
+    if (is_file(error_log))
+        check_written(l, "log.error", error_log);
+    check_written(l, "audit.file", l->cfg->audit.file);
 }
 
 void check_config(struct loader *l)

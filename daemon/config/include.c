@@ -113,7 +113,7 @@ static const struct node *read_one(struct loader *l, struct arena *nodes, const 
     char *text;
     size_t n;
     int r = config_read_file(path, CONFIG_FILE_MAX, &text, &n, l->problems,
-                             (struct place){.file = path});
+                             l->places[schema_index("include")]);
 
     if (r == 0)
         r = tree_parse(nodes, path, text, n, &root, l->problems);

@@ -18,16 +18,19 @@
 static int open_file(const char *path, int *fd, size_t *size, struct config_problems *problems,
                      struct place place)
 {
+    const char *separator = place.line > 0 ? ": " : "";
+    const char *named = place.line > 0 ? path : "";
     struct stat st;
 
     /* Nonblocking: a pipe without a writer, named by mistake, must not stop a reload for good. */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0 || fstat(*fd, &st)) {
-        problems_error(problems, place, "cannot be opened: %s", strerror(errno));
+        problems_error(problems, place, "%s%scannot be opened: %s", named, separator,
+                       strerror(errno));
         return DIVE_E_NOT_FOUND;
     }
     if (S_ISDIR(st.st_mode)) {
-        problems_error(problems, place, "is a folder; name the file in it");
+        problems_error(problems, place, "%s%sis a folder; name the file in it", named, separator);
         return DIVE_E_NOT_FOUND;
     }
     *size = st.st_size > 0 ? (size_t)st.st_size : 0;
@@ -81,7 +84,8 @@ int config_read_file(const char *path, size_t max, char **out, size_t *len,
             poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, PIPE_WAIT_MS) > 0)
             continue;
         if (got < 0) {
-            problems_error(problems, place, "cannot be read: %s", strerror(errno));
+            problems_error(problems, place, "%s%scannot be read: %s", place.line > 0 ? path : "",
+                           place.line > 0 ? ": " : "", strerror(errno));
             r = DIVE_E_NOT_FOUND;
             goto out;
         }
@@ -89,7 +93,8 @@ int config_read_file(const char *path, size_t max, char **out, size_t *len,
             break;
         n += (size_t)got;
         if (n > max) {
-            problems_error(problems, place, "is larger than %zu bytes", max);
+            problems_error(problems, place, "%s%sis larger than %zu bytes",
+                           place.line > 0 ? path : "", place.line > 0 ? ": " : "", max);
             r = DIVE_E_LIMIT;
             goto out;
         }

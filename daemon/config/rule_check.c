@@ -133,6 +133,27 @@ static void check_components(struct loader *l, struct config_rule *rule, size_t 
         parse_components(l, rule);
 }
 
+/* A rule that no request can fit, or that can do nothing to those that do. */
+static void check_vain(struct loader *l, const struct config_rule *rule, size_t i,
+                       const struct node *item)
+{
+    bool says_who = l->cfg->access.htpasswd || l->cfg->access.negotiate.keytab;
+
+    for (size_t j = 0; j < l->cfg->listeners.n; j++)
+        says_who = says_who || l->cfg->listeners.v[j].tls.client_ca;
+    if (rule->user.n > 0 && !says_who)
+        problems_warning(l->problems, node_get(item, "user")->place,
+                         "rules[%zu].user: never fits, as no client can say who it is; give "
+                         "access.htpasswd, access.negotiate or a listener's tls.client-ca",
+                         i);
+    if (rule->splice == CONFIG_SWITCH_ON && rule->scheme.n == 1 &&
+        rule->scheme.v[0] == CONFIG_SCHEME_HTTP)
+        problems_warning(l->problems, node_get(item, "splice")->place,
+                         "rules[%zu].splice: does nothing to http, which has no TLS; leave out "
+                         "scheme, or write https",
+                         i);
+}
+
 static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
                        const struct node *item)
 {
@@ -160,6 +181,7 @@ static void check_rule(struct loader *l, struct config_rule *rule, size_t i,
     }
     check_listeners(l, i, item, rule);
     check_components(l, rule, i, item);
+    check_vain(l, rule, i, item);
 }
 
 /* ---- rules in vain ---- */

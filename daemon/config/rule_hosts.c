@@ -162,8 +162,7 @@ static const struct rule_hosts *load_file(struct loader *l, const char *path, st
     size_t n;
     int r;
 
-    r = config_read_file(path, RULE_HOSTS_FILE_MAX, &text, &n, l->problems,
-                         (struct place){.file = path});
+    r = config_read_file(path, RULE_HOSTS_FILE_MAX, &text, &n, l->problems, place);
     if (r == 0)
         r = rule_hosts_parse(&hosts, &l->own->arena, path, text, n, l->problems);
     free(text);
@@ -187,6 +186,11 @@ static const struct rule_hosts *find_file(struct loader *l, struct hosts_file *f
     return files[(*n)++].hosts;
 }
 
+static const char *file_of(const struct loader *l, const struct config_rule *rule)
+{
+    return rule->file == l->cfg->file ? NULL : rule->file;
+}
+
 void rule_hosts_load(struct loader *l)
 {
     struct hosts_file *files = calloc(FILES_MAX, sizeof(*files));
@@ -202,8 +206,9 @@ void rule_hosts_load(struct loader *l)
         l->nomem |= !rule->hosts;
         for (size_t j = 0; j < rule->hosts_file.n && !l->nomem; j++)
             if (rule->hosts_file.v[j])
-                rule->hosts[j] = find_file(l, files, &n, rule->hosts_file.v[j],
-                                           (struct place){rule->line, 1, rule->file});
+                rule->hosts[j] =
+                    find_file(l, files, &n, rule->hosts_file.v[j],
+                              (struct place){rule->line, rule->column, file_of(l, rule)});
     }
     free(files);
 }

@@ -23,6 +23,8 @@ struct level {
 struct builder {
     struct arena *arena;
     const char *file;
+    const char *text; /* the caller's, for the words of a syntax error */
+    size_t n;
     struct config_problems *problems;
     struct node *root;
     struct level stack[TREE_DEPTH_MAX];
@@ -268,6 +270,50 @@ static int on_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
+/* What is read as UTF-16 has other bytes than those that were counted here: no place then. */
+static struct place place_of_byte(const struct builder *b, const yaml_parser_t *parser)
+{
+    struct place place = {.line = 1, .column = 1, .file = b->file};
+
+    if (parser->encoding != YAML_UTF8_ENCODING || parser->problem_offset > b->n)
+        return (struct place){.file = b->file};
+    for (size_t i = 0; i < parser->problem_offset; i++) {
+        if (b->text[i] == '\n') {
+            place.line++;
+            place.column = 1;
+        } else if (((unsigned char)b->text[i] & 0xc0) != 0x80) { /* characters are counted */
+            place.column++;
+        }
+    }
+    return place;
+}
+
+/* What libyaml's words don't say of the commonest faults: what to do. */
+static const char *syntax_advice(const struct builder *b, const yaml_parser_t *parser)
+{
+    const char *line = b->text, *end = b->text + b->n, *c;
+
+    if (parser->encoding != YAML_UTF8_ENCODING)
+        return "";
+    for (size_t i = 0; i < parser->problem_mark.line && line < end; i++) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+
+        line = next ? next + 1 : end;
+    }
+    if (line == end)
+        return "; the file ends here: is it still being written?";
+    for (c = line; c < end && *c == ' ';)
+        c++;
+    if (c < end && *c == '\t')
+        return "; the line begins with a tab: indent it with spaces";
+    /* A column counts characters: what is written before it here is ASCII, or there is no advice.
+     */
+    c = line + parser->problem_mark.column;
+    if (parser->problem_mark.column < (size_t)(end - line) && *c == ':')
+        return "; a value that begins with : must be in quotes";
+    return "";
+}
+
 static int report_syntax(struct builder *b, const yaml_parser_t *parser)
 {
     const char *problem = parser->problem ? parser->problem : "not YAML";
@@ -279,20 +325,22 @@ static int report_syntax(struct builder *b, const yaml_parser_t *parser)
                        "a value that begins with * must be in quotes");
     else if (parser->context)
         problems_error(b->problems, place_of(b, parser->problem_mark),
-                       "YAML: %s (%s that began in line %zu)", problem, parser->context,
-                       parser->context_mark.line + 1);
+                       "YAML: %s (%s that began in line %zu)%s", problem, parser->context,
+                       parser->context_mark.line + 1, syntax_advice(b, parser));
     else if (parser->error == YAML_READER_ERROR)
-        problems_error(b->problems, (struct place){.file = b->file}, "YAML: %s at byte %zu",
-                       problem, parser->problem_offset);
+        problems_error(b->problems, place_of_byte(b, parser), "YAML: %s at byte %zu%s", problem,
+                       parser->problem_offset,
+                       strstr(problem, "control") ? "" : "; write the file in UTF-8");
     else
-        problems_error(b->problems, place_of(b, parser->problem_mark), "YAML: %s", problem);
+        problems_error(b->problems, place_of(b, parser->problem_mark), "YAML: %s%s", problem,
+                       syntax_advice(b, parser));
     return DIVE_E_SYNTAX;
 }
 
 int tree_parse(struct arena *arena, const char *file, const char *text, size_t n,
                struct node **root, struct config_problems *problems)
 {
-    struct builder b = {.arena = arena, .file = file, .problems = problems};
+    struct builder b = {.arena = arena, .file = file, .text = text, .n = n, .problems = problems};
     yaml_parser_t parser;
     int r = DIVE_E_INTERNAL;
     bool end = false;

@@ -119,8 +119,8 @@ static char *note_proof(const struct exchange *x)
     if (x->verifier != NULL) {
         /* Mostly it was rendered for the ring a moment ago. */
         trace = trace_ring_get(x->worker->shared->traces, x->id);
-        if (trace == NULL && dive_verifier_trace(x->verifier, &trace) != 0)
-            trace = NULL;
+        if (trace == NULL)
+            trace = verify_make_trace(x);
     }
     if (list != NULL && strlen(list) > AUDIT_PROOF_MAX)
         list[0] = '\0';

@@ -29,9 +29,12 @@ static void error_page_quote(char *out, size_t size, const char *text)
 static int error_page_html(struct http_buffer *b, const struct error_page *page, const char *title)
 {
     const char *const part[] = {
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>",
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\"><title>",
         title,
-        "</title>\n<body style=\"font-family:sans-serif;max-width:40em;margin:3em auto\">\n<h1>",
+        "</title>\n<body style=\"font-family:sans-serif;max-width:40em;margin:3em auto;"
+        "padding:0 1em;overflow-wrap:anywhere\">\n<h1>",
         title,
         "</h1>\n<p>",
         page->text,

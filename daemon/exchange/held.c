@@ -16,6 +16,7 @@ int hold_block_again(struct exchange *x, enum dive_reason reason)
 {
     exchange_drop_origin(x, false);
     x->concluded = true;
+    x->failed_before = true;
     x->verdict = VERDICT_FAILED;
     x->action = ACTION_BLOCKED;
     x->reason = reason;

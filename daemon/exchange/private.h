@@ -126,6 +126,7 @@ struct exchange {
     bool exempt;                    /* a browser's or a rule's */
     struct dive_verifier *verifier; /* NULL: nothing is verified */
     struct verifier_lookups lookups;
+    bool failed_before;  /* blocked for what this very content was a moment ago */
     bool report_only;    /* as of the policy: failures are reported, never blocked */
     bool take_whole;     /* a Range is served by us, from the verified whole */
     int64_t complete_us; /* when the content was complete, for the metrics */
@@ -291,6 +292,9 @@ void verify_free(struct exchange *x);
 /* Puts what the verifier has seen into the ring of traces; or sets x->trace_waits: the exchange
  * itself is to go there when it is destroyed, and the trace is made when somebody asks for it. */
 void verify_trace(struct exchange *x);
+/* libdive's trace, with what it doesn't know: who asked, whom they connected to, and whether the
+ * content had failed before. malloc'd, the caller's; NULL without memory. Needs x->verifier. */
+char *verify_make_trace(const struct exchange *x);
 /* The ring takes over the exchange, of which only the heads, the object and the verifier are left.
  * `free_exchange` may be called by any thread, from now on. */
 void verify_keep_trace(struct exchange *x, void (*free_exchange)(void *));

@@ -233,9 +233,7 @@ static json_t *verify_destination(const struct exchange *x)
                         x->destination.host, x->destination.port);
 }
 
-/* libdive's trace, with what it doesn't know: who asked, and whom they connected to. malloc'd, or
- * NULL. */
-static char *verify_make_trace(const struct exchange *x)
+char *verify_make_trace(const struct exchange *x)
 {
     json_t *more = json_object();
     char *trace = NULL, *added = NULL, *whole = NULL;
@@ -246,6 +244,8 @@ static char *verify_make_trace(const struct exchange *x)
         (void)json_object_set_new(more, "rule", json_string(x->rule_place));
     if (x->user != NULL)
         (void)json_object_set_new(more, "user", json_string(x->user));
+    if (x->failed_before) /* the verifier stopped before the content */
+        (void)json_object_set_new(more, "failed-before", json_string(dive_reason_word(x->reason)));
     if (x->destination.kind != 0)
         (void)json_object_set_new(more, "destination", verify_destination(x));
     if (trace == NULL || trace[0] != '{' || (more != NULL && json_object_size(more) == 0)) {

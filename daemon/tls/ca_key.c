@@ -56,8 +56,9 @@ int ca_key_read_file(BIO **out, const char *path, bool is_secret, char *why, siz
     *out = NULL;
     if (fd < 0 || fstat(fd, &st) != 0) {
         r = errno == ENOENT ? DIVE_E_NOT_FOUND : DIVE_E_STATE;
-        snprintf(why, why_size, "can't read %s: %s; give the user that dived runs as access to it",
-                 path, strerror(errno));
+        snprintf(why, why_size, "can't read %s: %s; %s", path, strerror(errno),
+                 errno == ENOENT ? "restore it, or name another file in the configuration"
+                                 : "give the user that dived runs as access to it");
         goto out;
     }
     if (!S_ISREG(st.st_mode) || st.st_size > PEM_FILE_MAX) {

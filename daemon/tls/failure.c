@@ -116,6 +116,9 @@ void tls_failure_explain(char *why, size_t why_size, const char *format, ...)
     va_list args;
     int n;
 
+    if (ERR_SYSTEM_ERROR(error)) /* a file's */
+        text = strerror(ERR_GET_REASON(error));
+
     va_start(args, format);
     n = vsnprintf(why, why_size, format, args);
     va_end(args);

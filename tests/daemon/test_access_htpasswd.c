@@ -155,6 +155,12 @@ Test(test_access_htpasswd, files)
     cr_assert_eq(htpasswd_load(&h, path, why, sizeof(why)), 0, "%s", why);
     cr_assert_not_null(htpasswd_find(h, "alice"));
     htpasswd_free(&h);
+    cr_assert_eq(fchmod(fd, 0602), 0);
+    cr_assert_eq(htpasswd_load(&h, path, why, sizeof(why)), DIVE_E_NOT_FOUND);
+    cr_assert_not_null(strstr(why, "everybody can write"), "%s", why);
+    cr_assert_eq(fchmod(fd, 0664), 0);
+    cr_assert_eq(htpasswd_load(&h, path, why, sizeof(why)), 0, "%s", why);
+    htpasswd_free(&h);
     cr_assert_eq(ftruncate(fd, HTPASSWD_FILE_MAX + 1), 0);
     cr_assert_eq(htpasswd_load(&h, path, why, sizeof(why)), DIVE_E_LIMIT);
     cr_assert_null(h);

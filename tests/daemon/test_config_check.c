@@ -40,6 +40,9 @@ Test(test_config_check, contradictions)
 {
     static const struct expectation cases[] = {
         {"listeners: []\n", 2, 12, "at least one"},
+        {"log: {access: /tmp}\n", 2, 15, "log.access: /tmp is a folder"},
+        {"log: {error: /tmp}\n", 2, 14, "log.error: /tmp is a folder"},
+        {"audit: {file: /tmp}\n", 2, 15, "audit.file: /tmp is a folder"},
         {"listeners: [{address: 127.0.0.1:1}, {address: 127.0.0.1:1}]\n", 2, 47,
          "listeners[1].address: 127.0.0.1:1 is that of listeners[0] already"},
         {"listeners: [{address: \"[::1]:1\"}, {address: \"[0::1]:1\"}]\n", 2, 45, "already"},
@@ -103,6 +106,8 @@ Test(test_config_check, risks)
         {"origins: {allow-networks: [0.0.0.0/0]}\n", 2, 27, "internal network"},
         {"dns: {unbound: {val-permissive-mode: true}}\n", 2, 17, "DNSSEC validation"},
         {"access: {clients: []}\n", 2, 19, "no client will be served"},
+        {"log: {access: /nonexistent/a.log}\n", 2, 15, "there is no folder /nonexistent;"},
+        {"audit: {file: /nonexistent/a.db}\n", 2, 15, "there is no folder /nonexistent;"},
         {"access: {clients: [\"::/0\"]}\n", 2, 19, "open proxy"},
         {"rules: [{host: \"*\", mode: off}, {host: a.example, mode: off}]\n", 2, 33,
          "the rule in t:2 matches everything"},

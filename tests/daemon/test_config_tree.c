@@ -91,7 +91,12 @@ Test(test_config_tree, refused)
         {"a: \"x\n", 2, 1, "YAML: "},
         {"\ta: 1\n", 1, 1, "YAML: "},
         {"a: @x\n", 1, 4, "YAML: "},
-        {"a: \xff\n", 0, 0, "YAML: "},
+        {"a: 1\nb: \xff\n", 2, 4, "write the file in UTF-8"},
+        {"a: \xc3\xa4\xc3\xa4 \xff\n", 1, 7, "write the file in UTF-8"},
+        {"a: 1\nb: \x01\n", 2, 4, "control characters"},
+        {"a:\n\tb: 1\n", 2, 1, "indent it with spaces"},
+        {"a: [::1/128]\n", 1, 5, "begins with : must be in quotes"},
+        {"a: {b: 1,\n", 2, 1, "is it still being written?"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

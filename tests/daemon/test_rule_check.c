@@ -81,6 +81,8 @@ Test(test_rule_check, in_vain)
          3, 4, "has all of its hosts"},
         {" - {host: [.b.example], mode: off}\n - {host: \"x*.a.b.example\", deny: true}\n", 2, 4,
          "the rule in t:4 has all of its hosts"},
+        {" - {user: alice, mode: off}\n", 1, 11, "no client can say who it is"},
+        {" - {host: a.example, scheme: http, splice: true}\n", 1, 44, "has no TLS"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -98,6 +100,8 @@ Test(test_rule_check, what_only_looks_in_vain)
         " - {host: \"x*.example\", deny: true}\n - {host: \"*.example\", mode: off}\n",
         " - {host: \"x*.example\", deny: true}\n - {host: x.a.example, mode: off}\n",
         " - {client: 10.0.0.0/8, deny: true}\n - {client: 10.0.0.0/8, path: /x, mode: off}\n",
+        " - {scheme: [http, https], splice: true}\n",
+        " - {user: alice, mode: off}\naccess: {htpasswd: /x}\n",
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

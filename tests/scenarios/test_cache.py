@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import ssl
+import subprocess
 import threading
 import time
 
@@ -667,9 +668,18 @@ def test_a_failed_verdict_is_remembered_for_a_strong_validator(cache, origin, la
         return Answer(raw=raw)
 
     origin.at(p, answer)
+    traces = []
     for _ in range(3):
-        blocked(cache.curl(origin.url(p, host=COVERED)), "signature-mismatch", forged)
+        response = cache.curl(origin.url(p, host=COVERED))
+        blocked(response, "signature-mismatch", forged)
+        said = subprocess.run([proxymodule.divectl_path(), "-c", cache.config_path, "trace",
+                               response.log()["exchange"], "--json"],
+                              capture_output=True, text=True, timeout=30, check=True).stdout
+        traces.append(json.loads(said))
     time.sleep(0.5)
+    assert traces[0]["verdict"] == "failed" and "failed-before" not in traces[0], traces[0]
+    for trace in traces[1:]:  # the verifier saw nothing: the trace says why it is blocked all the same
+        assert trace["failed-before"] == "signature-mismatch", trace
     assert sent[0] >= len(forged) and all(n < len(forged) for n in sent[1:]), sent
 
 

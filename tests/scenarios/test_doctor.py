@@ -170,3 +170,13 @@ def test_for_people_and_wrong_usage(proxy):
     assert ran.returncode == 1 and "ERROR    https_proxy" in ran.stdout and "-> eval" in ran.stdout
     for args in (["ftp://x/"], ["http://a/", "http://b/"], ["--proxy", "x y"]):
         assert subprocess.run(ctl + args, capture_output=True, timeout=60).returncode == 2, args
+
+
+def test_advice_can_be_copied(proxy, lab):
+    """It names the configuration that this run was given, as there is none where divectl looks by itself."""
+    found = Diagnosis(proxy, lab.url("dive01.example", "/01/size-1k"), https_proxy=None, HTTPS_PROXY=None)
+    advice = next(f["advice"] for f in found.findings if f["check"] == "https_proxy")
+    assert f"divectl -c {proxy.config_path} env" in advice, advice
+    printed = subprocess.run([proxymodule.divectl_path(), "-c", proxy.config_path, "env"],
+                             capture_output=True, text=True, timeout=30, env=clean(), check=True).stdout
+    assert printed.startswith(f'# eval "$(divectl -c {proxy.config_path} env)"'), printed

@@ -53,7 +53,7 @@ def test_env_for_a_shell(proxy):
         assert own.strip() in bundle and public.strip() in bundle, name
     assert env["NODE_EXTRA_CA_CERTS"] == os.path.realpath(proxy.ca)
     assert ctl(proxy, "ca", "env").stdout == ran.stdout  # its name before
-    for comment in ("# apt", "Acquire::https::Proxy", "# docker", "daemon.json", "divectl ca trust"):
+    for comment in ("# apt", "Acquire::https::Proxy", "# docker", "daemon.json", "ca trust"):
         assert comment in ran.stdout
     assert json.loads(ctl(proxy, "env", "--json").stdout).items() <= env.items()
 

@@ -63,7 +63,8 @@ def test_what_is_in_which_package(packages):
     for name in ("./usr/sbin/dived", "./usr/bin/divectl", "./etc/dived/dived.yaml", "./etc/logrotate.d/dived",
                  "./lib/systemd/system/dived.service", "./usr/lib/sysusers.d/dived.conf",
                  "./usr/share/man/man8/dived.8.gz", "./usr/share/man/man5/dived.yaml.5.gz",
-                 "./usr/share/man/man1/divectl.1.gz", "./usr/share/bash-completion/completions/divectl"):
+                 "./usr/share/doc/dived/nft/redirect.nft", "./usr/share/doc/dived/nft/tproxy.nft",
+                 "./usr/share/doc/dived/nft/tproxy-routes.sh", "./usr/share/man/man1/divectl.1.gz", "./usr/share/bash-completion/completions/divectl"):
         assert name in daemon, name
     assert any(name.endswith("/libdive.so.0") for name in library)
     assert "./usr/include/dive/verifier.h" in development
@@ -98,3 +99,6 @@ def test_an_installation_passes_its_check_and_keeps_its_configuration(packages, 
     assert scripts.count("deb-systemd-helper enable") <= scripts.count("if deb-systemd-helper --quiet was-enabled"), \
         "it is enabled without its administrator"
     assert "systemctl start" not in scripts and "deb-systemd-invoke start" not in scripts, scripts
+    removal = run("dpkg-deb", "-I", packages["dived"], "prerm").stdout
+    assert 'if [ "$1" = remove ]' in removal and "deb-systemd-invoke stop" in removal, \
+        "a removed package's daemon would go on"
