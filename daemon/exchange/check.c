@@ -141,11 +141,34 @@ static int check_purge(struct exchange *x)
     return exchange_refuse(x, 200, NULL, "%zu stored response%s removed", n, n == 1 ? "" : "s");
 }
 
+static int check_deny(struct exchange *x, const struct config_rule *rule)
+{
+    char place[CONFIG_RULE_PLACE];
+
+    x->rule = rule;
+    return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
+                           config_rule_place(rule, place, sizeof(place)));
+}
+
+static const struct config_rule *check_match(const struct exchange *x)
+{
+    struct config_subject subject;
+    struct sockaddr_storage destination;
+
+    check_subject(x, &subject, &destination);
+    return config_rule_match(x->runtime->config, &subject);
+}
+
+int check_upgraded(struct exchange *x)
+{
+    const struct config_rule *rule = check_match(x);
+
+    return rule != NULL && rule->deny ? check_deny(x, rule) : EXCHANGE_LOOKUP;
+}
+
 int check_request(struct exchange *x)
 {
     const struct config *config = x->runtime->config;
-    struct config_subject subject;
-    struct sockaddr_storage destination;
     const struct config_rule *rule;
     int next = check_target(x), r;
 
@@ -168,14 +191,9 @@ int check_request(struct exchange *x)
     x->path = http_path_meaning(x->url.path);
     if (x->path == NULL)
         return exchange_refuse(x, 503, "proxy_internal_error", "out of memory");
-    check_subject(x, &subject, &destination);
-    x->rule = rule = config_rule_match(config, &subject);
-    if (rule != NULL && rule->deny) {
-        char place[CONFIG_RULE_PLACE];
-
-        return exchange_refuse(x, 403, "http_request_denied", "denied by the rule in %s",
-                               config_rule_place(rule, place, sizeof(place)));
-    }
+    x->rule = rule = check_match(x);
+    if (rule != NULL && rule->deny)
+        return check_deny(x, rule);
     x->parent = runtime_parent(x->runtime, rule);
     check_mode(x, rule);
     destination_start(x);

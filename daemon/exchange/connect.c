@@ -58,7 +58,7 @@ static int policy_require_https(struct exchange *x)
     x->dive_request.scheme = dive_span_str("https");
     x->dive_request.authority = dive_span_str(x->url.authority);
     x->upgraded_to_https = true;
-    return EXCHANGE_LOOKUP;
+    return check_upgraded(x);
 }
 
 int policy_wait(struct exchange *x)

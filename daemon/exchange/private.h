@@ -245,6 +245,9 @@ void exchange_drop_origin(struct exchange *x, bool reusable);
 
 /* ---- the stages: the next state, or EXCHANGE_WAIT ---- */
 int check_request(struct exchange *x);
+/* The request is one over https now, which a rule may deny. What else rules say is the http
+ * request's, as the client made that. */
+int check_upgraded(struct exchange *x);
 int policy_wait(struct exchange *x);
 /* 403: DNS gave no validated answer about the policy. Returns EXCHANGE_REFUSE. */
 int policy_block_unvalidated(struct exchange *x);

@@ -231,12 +231,13 @@ int response_head(struct exchange *x)
     }
 }
 
-/* dive.error-bodies: strip. Content that no signature covers, from a host that signs. */
+/* dive.error-bodies: strip. Content that no signature covers, from a host that signs; never in
+ * report-only, the policy's own neither. */
 bool response_is_stripped(const struct exchange *x)
 {
     return x->runtime->config->dive.error_bodies == CONFIG_ERROR_BODIES_STRIP &&
-           x->mode == CONFIG_MODE_ENFORCE && x->verifier != NULL && x->response.status >= 300 &&
-           x->response.framing != HTTP_BODY_NONE &&
+           x->mode == CONFIG_MODE_ENFORCE && !x->report_only && x->verifier != NULL &&
+           x->response.status >= 300 && x->response.framing != HTTP_BODY_NONE &&
            dive_verifier_policy_state(x->verifier) != DIVE_POLICY_ABSENT &&
            (dive_verifier_policy(x->verifier) == NULL ||
             dive_verifier_policy_has_scopes(x->verifier));

@@ -31,13 +31,20 @@ static bool verify_in_custom_scope(void *arg, const char *scope, const struct di
                                    const struct dive_response *response)
 {
     const struct exchange *x = arg;
-    const struct dive_span *type = http_field_get(&x->response, "Content-Type");
     char media[256];
+    bool known = false;
 
-    if (type != NULL)
-        snprintf(media, sizeof(media), "%.*s", (int)(type->n < 255 ? type->n : 255), type->p);
+    /* Of the response that is judged: while a transfer is resumed, x->response is another. */
+    for (size_t i = 0; i < response->fields.n && !known; i++) {
+        const struct dive_field *field = &response->fields.v[i];
+
+        known = dive_span_caseeq(field->name, dive_span_str("Content-Type"));
+        if (known)
+            snprintf(media, sizeof(media), "%.*s",
+                     (int)(field->value.n < 255 ? field->value.n : 255), field->value.p);
+    }
     return config_scope_match(x->runtime->config, scope, x->url.at.host, x->path,
-                              type != NULL ? media : NULL);
+                              known ? media : NULL);
 }
 
 int verify_start(struct exchange *x)

@@ -150,6 +150,7 @@ def test_error_bodies_can_be_stripped(dived, lab):
     response = one.curl(lab.url(HOST, "/status/404"))
     assert response.exit == 0 and response.status == 404 and response.body == b"", response
     assert one.curl(lab.url("plain.lab.example", "/status/404")).body == b"not here"
+    assert one.curl(lab.url("reportonly.lab.example", "/status/404")).body == b"not here"
 
 
 @pytest.mark.parametrize("name", ["status-203", "status-201", "status-299"])
@@ -215,6 +216,14 @@ def test_https_required_upgrades_on_the_default_port(proxy, lab, body):
         lines = [line for line in f if " upgrade.lab.example " in line]
     assert lines and all(line.startswith("https ") for line in lines), lines
     blocked(proxy.curl("http://upgrade.lab.example/01/size-1k-flipped"), "signature-mismatch")
+
+
+def test_an_upgrade_is_denied_where_a_rule_denies_https(dived, lab):
+    low_ports(lab)
+    for rule in ({"scheme": "https"}, {"port": 443}):
+        one = dived(rules=[{"host": "upgrade.lab.example", "deny": True, **rule}])
+        response = one.curl("http://upgrade.lab.example/01/size-1k")
+        assert response.status == 403 and b"denied by the rule" in response.body, response
 
 
 def test_https_required_can_refuse(dived, lab):

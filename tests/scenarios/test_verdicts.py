@@ -116,6 +116,17 @@ def test_custom_scope_defined_in_the_configuration_is_enforced(dived, lab, catal
     passed(one.curl(lab.url("custom.lab.example", other.path)), other.body, "not-covered")
 
 
+@pytest.mark.parametrize("media, covered", [("application/octet-stream", True), ("text/plain", False)])
+def test_custom_scope_by_the_media_type_of_the_response(dived, lab, catalogue, media, covered):
+    one = dived(dive={"scopes": [{"name": "x-packages", "media-type": media}]})
+    bad = catalogue["/01/size-1k-flipped"]
+    response = one.curl(lab.url("custom.lab.example", bad.path))
+    if covered:
+        blocked(response, "signature-mismatch", bad.body)
+    else:
+        passed(response, bad.body, "not-covered")
+
+
 def test_a_path_of_any_length_is_matched_to_its_end(dived, lab):
     one = dived(dive={"scopes": [{"name": "x-packages", "path": "*/b/echo"}]},
                 rules=[{"path": "*.secret", "deny": True}])
