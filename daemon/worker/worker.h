@@ -55,7 +55,7 @@ struct worker {
     struct reporter *reporter;
     TAILQ_HEAD(, listener) listeners;
     TAILQ_HEAD(client_list, client_connection) clients;
-    uint64_t clients_ever; /* connections of clients up to now */
+    uint64_t clients_ever;            /* connections of clients up to now */
     TAILQ_HEAD(, exchange) exchanges; /* those too that have given their client back */
     struct http_buffer scratch;       /* heads are written here before they are queued */
     struct buffer log_line;           /* a line of the access log is put together here */

@@ -173,7 +173,7 @@ module(load="imtcp")
 template(name="all" type="string" string="%inputname%|%pri%|%timestamp:::date-rfc3339%|%app-name%|%procid%|%msgid%|%msg%\\n")
 ruleset(name="all") {{ action(type="omfile" file="{work}/out" template="all" flushOnTXEnd="on") }}
 input(type="imuxsock" Socket="{work}/log" UseSpecialParser="off" ruleset="all" UseSysTimeStamp="off"
-      RateLimit.Interval="0")
+      IgnoreTimestamp="off" RateLimit.Interval="0")
 input(type="imudp" address="127.0.0.1" port="{udp}" ruleset="all")
 input(type="imtcp" address="127.0.0.1" port="{tcp}" ruleset="all")
 """

@@ -50,9 +50,10 @@ def through(lab, binary, parent):
 
 @pytest.fixture
 def asked(parent):
-    """What the parent was asked since the test began."""
+    """What the parent was asked since the test began, but for the reports of those before."""
     before = len(parent.asked())
-    return lambda method=None: [r for r in parent.asked()[before:] if method in (None, r.method)]
+    return lambda method=None: [r for r in parent.asked()[before:] if method in (None, r.method)
+                                and not r.target.startswith("collector.example:")]
 
 
 # What is asked
